@@ -1,0 +1,102 @@
+"""Write facts into the log, and owe them to whoever subscribed, in the caller's transaction."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, transaction
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from crm.stores.models import Store
+from crm.work.wake import wake
+
+from .models import Event, Handling
+from .subscribing import handlers_of
+
+dumps = partial(json.dumps, cls=DjangoJSONEncoder)
+
+
+@dataclass
+class Fact:
+    """An event to be: `key` names the fact within its store and type; `customer_id` and `order_id` are primary keys."""
+
+    type: str
+    key: str
+    customer_id: int | None = None
+    order_id: int | None = None
+    data: dict = field(default_factory=dict)
+    occurred_at: datetime | None = None
+
+
+def record(type, store: Store, key, *, customer=None, order=None, data=None, occurred_at=None) -> Event | None:
+    """Record one fact; returns its Event, or None if it was on record already."""
+    fact = Fact(type, str(key), customer and customer.pk, order and order.pk, data or {}, occurred_at)
+    return next(iter(record_many(store, [fact])), None)
+
+
+@transaction.atomic
+def record_many(store: Store, facts: Iterable[Fact]) -> list[Event]:
+    """Record facts in a constant number of statements; returns the events that are new."""
+    now = timezone.now()
+    events = [
+        Event(
+            store=store,
+            type=fact.type,
+            key=fact.key,
+            customer_id=fact.customer_id,
+            order_id=fact.order_id,
+            data=fact.data,
+            occurred_at=fact.occurred_at or now,
+            created_at=now,
+        )
+        for fact in facts
+    ]
+    if not events:
+        return []
+    new = _insert_new(store, events, now)
+    handlings = [Handling(event=event, handler=name) for event in new for name in handlers_of(event.type)]
+    if handlings:
+        Handling.objects.bulk_create(handlings)
+        wake(Handling)
+    return new
+
+
+_INSERT = """
+    INSERT INTO events_event (store_id, type, key, customer_id, order_id, data, occurred_at, created_at)
+    SELECT %s, type, key, customer_id, order_id, data, occurred_at, %s
+    FROM jsonb_to_recordset(%s) AS fact(
+        type text, key text, customer_id bigint, order_id bigint, data jsonb, occurred_at timestamptz)
+    -- In one order always, or two writers of the same facts could each wait for the other.
+    ORDER BY type, key
+    ON CONFLICT (store_id, type, key) DO NOTHING
+    RETURNING id, type, key
+"""
+
+
+def _insert_new(store, events, now):
+    """Insert those that are not on record; the second of two concurrent writers of a fact waits and finds it known."""
+    by_fact = {(event.type, event.key): event for event in events}
+    rows = [
+        {
+            "type": event.type,
+            "key": event.key,
+            "customer_id": event.customer_id,
+            "order_id": event.order_id,
+            "data": event.data,
+            "occurred_at": event.occurred_at,
+        }
+        for event in by_fact.values()
+    ]
+    new = []
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [store.pk, now, Jsonb(rows, dumps=dumps)])
+        for pk, type, key in cursor.fetchall():
+            event = by_fact[type, key]
+            event.pk = pk
+            event._state.adding = False
+            new.append(event)
+    return new

@@ -1,0 +1,148 @@
+"""Claim due rows in batches, do them, settle them, until nothing is due."""
+
+import logging
+import time
+import traceback
+from datetime import datetime
+
+from django.apps import apps
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from .models import DueWork, Wake
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """Another process took these rows over; what was done for them is rolled back."""
+
+
+def tables() -> list[type[DueWork]]:
+    """Every concrete table of due work, in the order of its app's place in INSTALLED_APPS."""
+    return [model for model in apps.get_models() if issubclass(model, DueWork)]
+
+
+def drain(model: type[DueWork], at: datetime | None = None, seconds: float = 60) -> int:
+    """Do all that is due in one table, for at most `seconds`; returns the number of rows claimed.
+
+    Safe to run in any number of processes at once. `at` fixes the clock for tests.
+    """
+    # Before the first claim: a row that is committed after this asks for another drain.
+    Wake.objects.filter(label=model._meta.label).delete()
+    deadline = time.monotonic() + seconds
+    claimed = 0
+    while rows := claim(model, at or timezone.now()):
+        claimed += len(rows)
+        _perform(model, rows, at)
+        if time.monotonic() > deadline:
+            from .wake import wake
+
+            wake(model)
+            break
+    return claimed
+
+
+def drain_all(at: datetime | None = None) -> int:
+    """Drain every table again and again until none has anything due: what tests and commands want."""
+    total = 0
+    while done := sum(drain(model, at) for model in tables()):
+        total += done
+    return total
+
+
+def claim(model: type[DueWork], at: datetime) -> list[DueWork]:
+    """Take the next batch: attempts are counted here, in a transaction of its own."""
+    _park_the_hopeless(model, at)
+    rows = _claim(model, model.objects.due(at), at, model.BATCH)
+    # One at a time: among the rows of a process that died may be the one that killed it.
+    return rows or _claim(model, model.objects.lease_expired(at), at, 1)
+
+
+def _claim(model, queryset, at, limit):
+    with transaction.atomic():
+        ids = list(
+            queryset.order_by("due_at", "pk")
+            .select_for_update(skip_locked=True, of=("self",))
+            .values_list("pk", flat=True)[:limit]
+        )
+        if not ids:
+            return []
+        model.objects.filter(pk__in=ids).update(
+            state=DueWork.State.RUNNING, attempts=F("attempts") + 1, leased_until=at + model.LEASE
+        )
+        return list(model.objects.filter(pk__in=ids).order_by("due_at", "pk"))
+
+
+def _park_the_hopeless(model, at):
+    model.objects.lease_expired(at).filter(attempts__gte=model.MAX_ATTEMPTS).update(
+        state=DueWork.State.PARKED, error="The process died each time this was tried.", settled_at=at
+    )
+
+
+def _perform(model, rows, at):
+    at = at or timezone.now()
+    try:
+        _perform_batch(model, rows, at)
+    except LeaseLost:
+        logger.warning("%s: lost the lease of %d rows", model._meta.label, len(rows))
+    except Exception as error:
+        if len(rows) == 1:
+            fail(rows[0], error, at)
+            return
+        # One bad row must not hold up the others.
+        for row in rows:
+            _perform(model, [row], at)
+
+
+def _perform_batch(model, rows, at):
+    if not model.TRANSACTIONAL:
+        model.perform(rows, at)
+        return
+    with transaction.atomic():
+        model.perform(rows, at)
+        settle(rows, at)
+
+
+def settle(rows: list[DueWork], at: datetime) -> None:
+    """Mark claimed rows as done. Raises LeaseLost when they are no longer this process's."""
+    if rows and _owned(rows).update(state=DueWork.State.DONE, settled_at=at, leased_until=None, error="") != len(rows):
+        raise LeaseLost
+
+
+def fail(row: DueWork, error: Exception | str, at: datetime, permanent: bool = False) -> None:
+    """Keep the error and try again later, or park the row when that is hopeless."""
+    give_up = permanent or row.attempts >= row.MAX_ATTEMPTS
+    text = error if isinstance(error, str) else describe(error)
+    _owned([row]).update(
+        state=DueWork.State.PARKED if give_up else DueWork.State.DUE,
+        due_at=at if give_up else at + row.backoff(),
+        leased_until=None,
+        error=text,
+        settled_at=at if give_up else None,
+    )
+    level = logging.ERROR if give_up else logging.WARNING
+    logger.log(level, "%s %s: attempt %d failed: %s", row._meta.label, row.pk, row.attempts, text.splitlines()[0])
+
+
+def describe(error: Exception) -> str:
+    """The error in one line, then where it happened; never the values of variables."""
+    lines = traceback.format_exception(error, chain=False)
+    return f"{type(error).__name__}: {error}\n{''.join(lines[-12:])}"[:8000].replace("\x00", "")
+
+
+def _owned(rows):
+    """These rows, if nobody else has claimed them since (a claim counts an attempt)."""
+    model = type(rows[0])
+    attempts = {row.attempts for row in rows}
+    if len(attempts) == 1:
+        return model.objects.filter(
+            pk__in=[row.pk for row in rows], state=DueWork.State.RUNNING, attempts=attempts.pop()
+        )
+    query = model.objects.none()
+    for count in attempts:
+        query = query | model.objects.filter(
+            pk__in=[row.pk for row in rows if row.attempts == count], state=DueWork.State.RUNNING, attempts=count
+        )
+    return query

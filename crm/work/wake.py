@@ -1,0 +1,25 @@
+"""Ask for due rows to be done now instead of at the next minute."""
+
+from django.db import transaction
+from django_q.tasks import async_task
+
+from .models import DueWork, Wake
+
+
+def wake(model: type[DueWork]) -> None:
+    """Have a worker drain this table soon after the present transaction commits.
+
+    One drain is enough for any number of rows: nothing is enqueued while one waits. The look happens after the commit, so
+    that a drain which begins in between either sees the new rows or is asked for again; a process killed before
+    it looks loses nothing but time, since every table is drained each minute.
+    """
+    transaction.on_commit(lambda: _enqueue(model._meta.label))
+
+
+def _enqueue(label: str) -> None:
+    if Wake.objects.filter(label=label).exists():
+        return
+    with transaction.atomic():
+        _, created = Wake.objects.get_or_create(label=label)
+        if created:
+            async_task("crm.work.tasks.drain_table", label, task_name=f"drain {label}")

@@ -1,0 +1,119 @@
+"""The smallest valid objects, as plain functions. Every value can be given; what must be unique counts up."""
+
+import itertools
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from crm.orders.models import Category, Customer, LineItem, Order, Product, Refund
+from crm.stores.models import ApiKey, Membership, Store, User
+
+_count = itertools.count(1)
+NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
+
+
+def make_store(**fields) -> Store:
+    n = next(_count)
+    defaults = {
+        "slug": f"store-{n}",
+        "name": f"Store {n}",
+        "url": f"https://store-{n}.example",
+        "currency": "INR",
+        "timezone": "Asia/Kolkata",
+        "announce_from": datetime(2026, 1, 1, tzinfo=UTC),
+        "consumer_key": "ck_test",
+        "consumer_secret": "cs_test",
+        "webhook_secret": "webhook-secret",
+    }
+    return Store.objects.create(**defaults | fields)
+
+
+def make_customer(store, **fields) -> Customer:
+    n = next(_count)
+    defaults = {"woo_id": n, "email": f"customer-{n}@shop.example", "first_name": "Asha", "last_name": "Kulkarni"}
+    return Customer.objects.create(store=store, **defaults | fields)
+
+
+def make_guest(store, **fields) -> Customer:
+    return make_customer(store, woo_id=None, **fields)
+
+
+def make_category(store, **fields) -> Category:
+    n = next(_count)
+    return Category.objects.create(
+        store=store, **{"woo_id": n, "name": f"Category {n}", "slug": f"category-{n}"} | fields
+    )
+
+
+def make_product(store, **fields) -> Product:
+    n = next(_count)
+    defaults = {
+        "woo_id": n,
+        "name": f"Product {n}",
+        "type": "simple",
+        "status": "publish",
+        "price": Decimal("100.00"),
+        "permalink": f"{store.url}/product/product-{n}/",
+    }
+    return Product.objects.create(store=store, **defaults | fields)
+
+
+def make_order(store, customer=None, lines=(), **fields) -> Order:
+    """A paid order of 100.00; `lines` is a list of keyword arguments for `make_line`."""
+    n = next(_count)
+    defaults = {
+        "woo_id": n,
+        "number": str(n),
+        "status": "processing",
+        "currency": store.currency,
+        "customer": customer,
+        "customer_woo_id": (customer and customer.woo_id) or 0,
+        "billing_email": customer.email if customer else "",
+        "billing": {"first_name": "Asha", "last_name": "Kulkarni", "city": "Pune", "country": "IN"},
+        "total": Decimal("100.00"),
+        "total_tax": Decimal("0.00"),
+        "shipping_total": Decimal("0.00"),
+        "shipping_tax": Decimal("0.00"),
+        "discount_total": Decimal("0.00"),
+        "discount_tax": Decimal("0.00"),
+        "date_created_gmt": NOW,
+        "date_modified_gmt": NOW,
+        "date_paid_gmt": NOW,
+        "is_paid": True,
+    }
+    order = Order.objects.create(store=store, **defaults | fields)
+    for line in lines:
+        make_line(order, **line)
+    return order
+
+
+def make_line(order, product=None, **fields) -> LineItem:
+    defaults = {
+        "woo_id": next(_count),
+        "product": product,
+        "product_id_in_shop": product.woo_id if product else 0,
+        "name": product.name if product else "Masala Chai 250 g",
+        "quantity": Decimal(1),
+        "price": Decimal("100.00"),
+        "subtotal": Decimal("100.00"),
+        "subtotal_tax": Decimal("0.00"),
+        "total": Decimal("100.00"),
+        "total_tax": Decimal("0.00"),
+    }
+    return LineItem.objects.create(store=order.store, order=order, **defaults | fields)
+
+
+def make_refund(order, **fields) -> Refund:
+    defaults = {"woo_id": next(_count), "amount": Decimal("10.00"), "date_created_gmt": NOW}
+    return Refund.objects.create(store=order.store, order=order, **defaults | fields)
+
+
+def make_staff(store=None, role=Membership.Role.OWNER, **fields) -> User:
+    user = User.objects.create_user(**{"email": f"staff-{next(_count)}@shop.example", "is_staff": True} | fields)
+    if store:
+        Membership.objects.create(user=user, store=store, role=role)
+    return user
+
+
+def make_api_key(store, scopes=None, **fields) -> tuple[ApiKey, str]:
+    """The row and the key; with every scope unless told."""
+    return ApiKey.issue(store, "Test", list(ApiKey.Scope.values) if scopes is None else scopes, **fields)
