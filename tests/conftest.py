@@ -1,0 +1,139 @@
+"""What every test may use: a database per worker, its URL for other processes, and a browser."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.db import connections
+
+from postpurchase import database
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+GET_A_BROWSER = (
+    "Browser tests need Chromium: `apt install chromium fonts-noto-core` (Debian, Ubuntu), `brew install --cask chromium` (macOS), "
+    "or BROWSER=/path/to/chromium"
+)
+
+
+def pytest_unconfigure(config):
+    """At the end of the last test run that uses the embedded server: tidy up and stop it."""
+    test_settings = sys.modules.get("tests.settings")
+    in_use = getattr(test_settings, "server_in_use", None)
+    if in_use is None or hasattr(config, "workerinput"):
+        return
+    with in_use:
+        try:
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+            left_over = (
+                "SELECT datname FROM pg_database WHERE datname ~ '^(template|test)_postpurchase_' AND datname <> %s"
+            )
+            for (name,) in connection.execute(left_over, [template_name()]).fetchall():
+                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        database.stop(test_settings.FOLDER)
+
+
+def url_of(name):
+    """The URL of the database `name` on the tests' server."""
+    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
+
+
+def template_name():
+    """Another set of migrations, another template."""
+    migrations = hashlib.sha256()
+    for app in apps.get_app_configs():
+        for path in sorted(Path(app.path).glob("migrations/*.py")):
+            migrations.update(path.read_bytes())
+    return f"template_postpurchase_{migrations.hexdigest()[:12]}"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
+    """Copy each worker's database from one that is migrated once for each set of migrations."""
+    template = template_name()
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        # One worker makes it, the others wait. The lock goes with the connection, however this ends.
+        connection.execute("SELECT pg_advisory_lock(2085)")
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template]).fetchone():
+            connection.execute(f"DROP DATABASE IF EXISTS {template}_new")
+            connection.execute(f"CREATE DATABASE {template}_new")
+            migrate(f"{template}_new")
+            connection.execute(f"ALTER DATABASE {template}_new RENAME TO {template}")
+    connections["default"].settings_dict["TEST"]["TEMPLATE"] = template
+
+
+def migrate(name):
+    environment = os.environ | {"DATABASE_URL": url_of(name)}
+    command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if result.returncode:
+        pytest.exit(f"The migrations failed:\n{result.stdout}{result.stderr}", returncode=1)
+
+
+@pytest.fixture
+def database_url(transactional_db):
+    """The URL of this worker's database, for processes that a test starts."""
+    return url_of(connections["default"].settings_dict["NAME"])
+
+
+def browser_path():
+    """Where a Chromium is, or None."""
+    if named := os.environ.get("BROWSER"):
+        return shutil.which(named)
+    mac = "/Applications/{0}.app/Contents/MacOS/{0}"
+    places = [*BROWSERS, mac.format("Chromium"), mac.format("Google Chrome")]
+    return next(filter(None, map(shutil.which, places)), None)
+
+
+def pytest_collection_modifyitems(config, items):
+    if browser_path() or os.environ.get("REQUIRE_BROWSER"):
+        return
+    for item in items:
+        if item.get_closest_marker("browser") or "page" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=GET_A_BROWSER))
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if GET_A_BROWSER in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} browser tests did NOT run. {GET_A_BROWSER}", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window. REQUIRE_BROWSER=1 makes a missing one an error."""
+    from playwright.sync_api import sync_playwright
+
+    path = browser_path()
+    assert path, GET_A_BROWSER
+    # Playwright keeps an event loop in this thread, which Django takes for a sign of async code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        # Chromium's sandbox does not work as root, nor its shared memory in small containers.
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, live_server):
+    """A page of a fresh browser session; relative addresses lead to the live server. A script error fails the test."""
+    context = browser.new_context(base_url=live_server.url, locale="en-GB", timezone_id="Asia/Kolkata")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", errors.append)
+    yield page
+    context.close()
+    assert not errors, errors
