@@ -1,0 +1,4 @@
+from .deliveries import Reread, WebhookDelivery
+from .pushes import Push
+
+__all__ = ["Push", "Reread", "WebhookDelivery"]

@@ -1,0 +1,78 @@
+"""What the shop told us by itself and what is still to be done about it."""
+
+from datetime import timedelta
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from crm.stores.models import Store
+from crm.work.models import DueWork
+
+
+class WebhookDelivery(DueWork):
+    """A webhook's body as it came, kept before anything looked into it."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    topic = models.CharField(_("topic"), max_length=200)
+    # Two deliveries of one second carry the same delivery id, so it is shown and never relied on.
+    delivery_id = models.CharField(_("delivery"), max_length=100, blank=True)
+    webhook_id = models.CharField(_("webhook"), max_length=20, blank=True)
+    source = models.CharField(_("sent by"), max_length=300, blank=True)
+    body = models.BinaryField(_("body"))
+    # Of the body, by SHA-256.
+    digest = models.BinaryField(max_length=32)
+
+    class Meta(DueWork.Meta):
+        verbose_name = _("webhook delivery")
+        verbose_name_plural = _("webhook deliveries")
+        constraints = [
+            # Twins of a delivery that nobody has begun to apply say nothing new. One that was begun (and failed, or was
+            # parked and is tried again) stands in nobody's way: what comes after it may matter.
+            models.UniqueConstraint(
+                fields=["store", "topic", "digest"],
+                condition=models.Q(state="due", attempts=0, settled_at=None),
+                name="webhookdelivery_once_while_waiting",
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.topic} ({self.store_id})"
+
+    @classmethod
+    def perform(cls, rows, at):
+        from ..deliveries import apply
+
+        apply(rows, at)
+
+
+class Reread(DueWork):
+    """An object of the shop that may have gone or changed in a way no webhook tells: read it again."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    resource = models.CharField(_("resource"), max_length=20)
+    woo_id = models.BigIntegerField(_("number in the shop"))
+
+    TRANSACTIONAL = False
+    # One request a row, and a slow shop may take all of a request's time.
+    BATCH = 1
+    LEASE = timedelta(minutes=5)
+
+    class Meta(DueWork.Meta):
+        verbose_name = _("object to read again")
+        verbose_name_plural = _("objects to read again")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "resource", "woo_id"],
+                condition=models.Q(state="due", attempts=0, settled_at=None),
+                name="reread_once_while_waiting",
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.resource} {self.woo_id}"
+
+    @classmethod
+    def perform(cls, rows, at):
+        from ..deliveries import read_again
+
+        read_again(rows, at)
