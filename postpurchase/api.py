@@ -4,7 +4,15 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from crm.events.api import EventViewSet
+from crm.orders.api import CustomerViewSet, OrderViewSet, ProductViewSet, RefundViewSet
+
 router = SimpleRouter()
+router.register("customers", CustomerViewSet)
+router.register("orders", OrderViewSet)
+router.register("products", ProductViewSet)
+router.register("refunds", RefundViewSet)
+router.register("events", EventViewSet)
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="api-schema"),

@@ -230,7 +230,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["crm.rest.keys.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["crm.rest.keys.HasScope"],
     "DEFAULT_PAGINATION_CLASS": "crm.rest.pages.CursorPages",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_FILTER_BACKENDS": ["crm.rest.filters.StrictFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["crm.rest.renderers.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_THROTTLE_CLASSES": ["crm.rest.keys.KeyThrottle"],

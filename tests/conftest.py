@@ -137,3 +137,43 @@ def page(browser, live_server):
     yield page
     context.close()
     assert not errors, errors
+
+
+@pytest.fixture
+def store(db):
+    from tests.factories import make_store
+
+    return make_store()
+
+
+class Api:
+    """Django's test client with a store's key in every request; paths and full addresses alike."""
+
+    def __init__(self, client, store, **key):
+        self.client = client
+        self.store = store
+        from tests.factories import make_api_key
+
+        self.key = make_api_key(store, **key)[1]
+
+    def get(self, url, **kwargs):
+        return self._send("get", url, **kwargs)
+
+    def post(self, url, data=None, **kwargs):
+        return self._send("post", url, data=data, content_type="application/json", **kwargs)
+
+    def _send(self, method, url, headers=None, **kwargs):
+        headers = {"Authorization": f"Bearer {self.key}"} | (headers or {})
+        return getattr(self.client, method)(url, headers=headers, **kwargs)
+
+
+@pytest.fixture
+def api_client(client):
+    """Make an API client of a store: `api_client(store, scopes=[…])`."""
+    return lambda store, **key: Api(client, store, **key)
+
+
+@pytest.fixture
+def api(store, api_client):
+    """The API with a key of `store` that has every scope; `api.store` is the store."""
+    return api_client(store)

@@ -7,4 +7,4 @@ class CursorPages(CursorPagination):
     page_size = 25
     page_size_query_param = "limit"
     max_page_size = 100
-    ordering = "-pk"
+    ordering = "-id"
