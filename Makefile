@@ -1,0 +1,54 @@
+# What people run. Needs Python 3.11 or newer and make; everything else is fetched into .venv.
+# PYTHON=/path/to/python chooses the Python, PORT= where `make demo` and `make serve` listen, ARGS= goes to pytest.
+
+.PHONY: help demo test lint bench serve clean run-environment dev-environment messages
+.DEFAULT_GOAL := help
+export PYTHON PORT
+
+help:
+	@echo "make demo    try it: a shop, its orders, the portal, the help desk and the API on this machine"
+	@echo "make test    run the tests (ARGS='tests/crm -k refund' for some)"
+	@echo "make lint    check style, types, migrations and settings"
+	@echo "make bench   measure speed, into var/bench.json"
+	@echo "make serve   run the web and the worker with the settings of the environment or .env"
+	@echo "make clean   stop what runs here and remove .venv and var/, with all data in it"
+
+demo: run-environment messages
+	@.venv/bin/python -m postpurchase.demo.run
+
+serve: run-environment messages
+	@.venv/bin/python -m postpurchase.serve
+
+test: dev-environment messages
+	.venv/bin/python -m pytest -n auto $(ARGS)
+
+lint: dev-environment
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	DATABASE_URL=postgres:///none SECRET_KEY=lint .venv/bin/mypy
+	SECRET_KEY=lint .venv/bin/python manage.py makemigrations --check
+	.venv/bin/python -m postpurchase.check_deploy
+
+bench: dev-environment messages
+	@.venv/bin/python manage.py bench
+
+clean:
+	@if [ -x .venv/bin/python ] && [ -d var ]; then \
+		.venv/bin/python -m postpurchase.demo.run stop && \
+		for folder in var/postgres*; do .venv/bin/python -m postpurchase.database stop "$$folder"; done; \
+	fi
+	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache
+	find postpurchase crm support loyalty tests -name __pycache__ -prune -exec rm -rf {} +
+	find postpurchase crm support loyalty -name '*.mo' -exec rm -f {} +
+
+run-environment:
+	@bin/environment run
+
+dev-environment:
+	@bin/environment dev
+
+# Compiled translations are not kept in git. Babel reads them, so that no gettext need be installed.
+messages: $(patsubst %.po,%.mo,$(shell find postpurchase crm support loyalty -name '*.po'))
+
+%.mo: %.po
+	@.venv/bin/pybabel --quiet compile --use-fuzzy --input-file=$< --output-file=$@
