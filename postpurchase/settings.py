@@ -50,6 +50,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[environ.urlparse(SITE_URL).ho
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
 INSTALLED_APPS = [
+    "postpurchase",  # before unfold: its admin/index.html is the dashboard
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
@@ -70,7 +71,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "anymail",
-    "postpurchase",
     "crm.work",
     "crm.stores",
     "crm.rest",

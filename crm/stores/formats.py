@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_currency, format_decimal
 from django.utils import translation
 
@@ -57,3 +57,11 @@ def moment(value: datetime, zone: str = "UTC", language: str | None = None) -> s
     if where.language == "en" and not where.territory:
         where = Locale("en", "GB")
     return format_datetime(value, "d MMMM y, HH:mm", tzinfo=ZoneInfo(zone), locale=where)
+
+
+def short_day(value: date, language: str | None = None) -> str:
+    """`16 June`, for the axis of a chart."""
+    where = locale(language)
+    return format_skeleton(
+        "MMMd", value, locale=Locale("en", "GB") if where.language == "en" and not where.territory else where
+    )

@@ -1,0 +1,76 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from postpurchase import dashboard
+from tests.factories import make_customer, make_order, make_staff, make_store
+
+pytestmark = pytest.mark.django_db
+AT = datetime(2026, 6, 18, 12, tzinfo=UTC)  # a Thursday
+
+
+def order(store, customer, days_ago, **fields):
+    when = AT - timedelta(days=days_ago)
+    return make_order(store, customer, **{"date_created_gmt": when, "date_paid_gmt": when} | fields)
+
+
+def test_revenue_by_week_tells_new_from_returning_customers_net_of_refunds(store):
+    regular, newcomer = make_customer(store), make_customer(store)
+    order(store, regular, 300)
+    order(store, regular, 0, total=Decimal("80.00"), refunded_total=Decimal("30.00"))
+    order(store, newcomer, 1, total=Decimal("20.00"))
+    order(store, newcomer, 1, is_paid=False)
+    order(make_store(), None, 0)
+
+    chart = dashboard.revenue_by_week(store, AT)
+
+    assert len(chart.rows) == 12
+    assert chart.rows[-1] == ["Mon, 15 June 2026", "₹20.00", "₹50.00"]
+    assert chart.rows[-2][1:] == ["₹0.00", "₹0.00"]
+
+
+def test_a_day_begins_when_it_begins_in_the_shop(store):
+    # 20:00 in London is the next day in Kolkata.
+    order(store, None, 0, date_created_gmt=datetime(2026, 6, 16, 20, tzinfo=UTC))
+
+    rows = dict(dashboard.orders_by_day(store, AT).rows)
+
+    assert rows["Wed, 17 June 2026"] == "1"
+
+
+def test_figures_compare_with_the_month_before(store):
+    customer = make_customer(store)
+    order(store, customer, 40, total=Decimal("100.00"))
+    order(store, customer, 3, total=Decimal("150.00"))
+    order(store, make_customer(store), 3, total=Decimal("50.00"))
+
+    net, orders, returning = dashboard.sales_figures(store, AT)[:3]
+
+    assert (net.value, net.note) == ("₹200.00", "+100% on the 30 days before")
+    assert orders.value == "2"
+    assert (returning.value, returning.note) == ("50%", "1 of 2 in 30 days")
+
+
+def test_staff_choose_among_their_stores_only(client, store):
+    other = make_store(name="Somebody else's")
+    client.force_login(make_staff(store))
+
+    answer = client.get("/admin/", {"store": other.slug})
+
+    assert answer.status_code == 200
+    assert answer.context["dashboard"].store == store
+    assert other.name not in answer.content.decode()
+
+
+def test_without_a_store_it_says_how_to_connect_one(admin_client):
+    assert "connect_store" in admin_client.get("/admin/").content.decode()
+
+
+@pytest.mark.parametrize("count", [1, 15])
+def test_it_costs_the_same_number_of_statements_whatever_the_shop_sold(store, count, django_assert_max_num_queries):
+    for n in range(count):
+        order(store, make_customer(store), n)
+
+    with django_assert_max_num_queries(25):
+        dashboard.draw(store, [store], AT)
