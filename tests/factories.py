@@ -117,3 +117,20 @@ def make_staff(store=None, role=Membership.Role.OWNER, **fields) -> User:
 def make_api_key(store, scopes=None, **fields) -> tuple[ApiKey, str]:
     """The row and the key; with every scope unless told."""
     return ApiKey.issue(store, "Test", list(ApiKey.Scope.values) if scopes is None else scopes, **fields)
+
+
+# --- messaging ---
+def make_message(store, **fields):
+    """A message that is due; its kind is the thank-you unless told."""
+    from crm.messaging.models import Message
+
+    n = next(_count)
+    defaults = {
+        "kind": "thank-you",
+        "purpose": "service",
+        "key": f"order:{n}",
+        "recipient": f"customer-{n}@shop.example",
+        "language": "en",
+        "due_at": NOW,
+    }
+    return Message.objects.create(store=store, **defaults | fields)

@@ -5,3 +5,16 @@ from django.utils.translation import gettext_lazy as _
 class MessagingConfig(AppConfig):
     name = "crm.messaging"
     verbose_name = _("Messaging")
+
+    def ready(self):
+        from anymail.signals import tracking
+
+        from . import checks, kinds, receivers  # noqa: F401
+
+        kinds.register(
+            "thank-you",
+            template="messaging/thank_you",
+            purpose=kinds.Purpose.SERVICE,
+            label=_("Thank you for the order"),
+        )
+        tracking.connect(receivers.keep_report, dispatch_uid="messaging reports")

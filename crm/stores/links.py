@@ -5,6 +5,7 @@ A token names its purpose, its store and one row, and ends. It opens nothing els
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.core import signing
 
 
@@ -26,3 +27,8 @@ def read(purpose: str, token: str, max_age: timedelta) -> tuple[int, int, dict]:
     except (signing.BadSignature, ValueError, TypeError) as error:
         raise BadLink from error
     return store_id, pk, extra[0] if extra else {}
+
+
+def address(path: str) -> str:
+    """The full address of a path, for mails and for programs elsewhere."""
+    return f"{settings.SITE_URL}{path}"

@@ -77,6 +77,11 @@ class Order(Mirrored):
         """The name on the order, which for a gift account or a shared one differs from the customer's."""
         return self.billing.get("first_name") or (self.customer.first_name if self.customer else "")
 
+    @property
+    def needs_shipping(self) -> bool:
+        """False for an order of downloads and services: the shop writes neither a method nor an address for it."""
+        return bool(self.shipping_lines or self.shipping.get("address_1"))
+
 
 class LineItem(models.Model):
     """One position of an order."""
@@ -109,6 +114,12 @@ class LineItem(models.Model):
 
     def __str__(self):
         return self.name
+
+    @property
+    def picture(self) -> str:
+        """The address of a picture of what was bought, or nothing."""
+        url = self.image_url or (self.product.image_url if self.product else "")
+        return url if url.startswith(("https://", "http://")) else ""
 
 
 class Refund(models.Model):
