@@ -1,12 +1,10 @@
 import orjson
-from django.db.models import TextField
-from django.db.models.functions import Cast
 from django.http import Http404
 from rest_framework import viewsets
 from rest_framework.response import Response
 
 from .keys import HasScope
-from .shapes import json_of
+from .shapes import row_as_text
 
 
 class StoreScopedMixin:
@@ -44,4 +42,4 @@ class StoreScopedReadOnlyViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet
         return Response(orjson.Fragment(row["json"]))
 
     def _as_json(self, queryset):
-        return queryset.values("id", json=Cast(json_of(self.get_serializer()), TextField()))
+        return queryset.values("id", json=row_as_text(self.get_serializer_class()))
