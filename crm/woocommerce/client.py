@@ -1,0 +1,281 @@
+"""The way to a shop's REST API: the `woocommerce` package with a session, patience, pages and clear errors."""
+
+import email.utils
+import json
+import logging
+import os
+import random
+import secrets
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+import requests
+import woocommerce
+from django.utils.translation import gettext as _
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from woocommerce.oauth import OAuth
+
+from crm.stores.models import Store
+
+from . import errors
+from .errors import WooCommerceError
+from .network import PublicAdapter
+
+logger = logging.getLogger(__name__)
+
+PER_PAGE = 100
+TIMEOUT = 30
+# For one whole answer: a server that drips a byte now and then keeps within the time-out of a read.
+LONGEST_ANSWER = 120
+BIGGEST_ANSWER = 64 * 1024 * 1024
+ATTEMPTS = 5
+LONGEST_WAIT = 60
+
+try:
+    USER_AGENT = f"Postpurchase/{version('postpurchase')}"
+except PackageNotFoundError:
+    USER_AGENT = "Postpurchase/0.1.0"
+
+
+class Signature(OAuth):
+    """OAuth 1.0a with a nonce that does not repeat: the package's has eight digits, and shops refuse a nonce they have seen."""
+
+    @staticmethod
+    def generate_nonce():
+        return secrets.token_hex(16)
+
+
+class Answer(NamedTuple):
+    data: Any
+    headers: Any
+
+    @property
+    def date(self) -> datetime | None:
+        """The shop's own clock."""
+        try:
+            moment = email.utils.parsedate_to_datetime(self.headers.get("Date", ""))
+        except (ValueError, TypeError, IndexError):
+            return None
+        return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
+class Page(NamedTuple):
+    rows: list[dict]
+    number: int
+    total: int | None
+    """How many objects the shop counts, where it says so."""
+    pages: int | None
+    date: datetime | None
+    is_last: bool
+
+
+class Client(woocommerce.API):
+    """Asks one shop. Every failure is a WooCommerceError; GET is tried again, and nothing else is.
+
+    `get`, `post`, `put` and `delete` take an endpoint below `/wp-json/wc/v3/` and return the decoded JSON.
+    """
+
+    def __init__(self, store: Store, *, signing: str | None = None, sleep=time.sleep):
+        url = store.url.rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise WooCommerceError(_("%(url)s is no web address of a shop.") % {"url": url}, permanent=True)
+        if parts.scheme == "http" and not store.insecure:
+            raise WooCommerceError(
+                _("%(url)s is not encrypted. Use https, or allow plain http for this shop (--insecure).")
+                % {"url": url},
+                permanent=True,
+            )
+        super().__init__(
+            url, store.consumer_key, store.consumer_secret, timeout=TIMEOUT, user_agent=USER_AGENT, version="wc/v3"
+        )
+        self.host = parts.netloc
+        # Over plain http the secret itself must not travel, whatever the store says.
+        self.signing = Store.Signing.OAUTH if parts.scheme == "http" else (signing or store.signing)
+        self.session = requests.Session()
+        # No proxies and no .netrc: both could take the keys elsewhere.
+        self.session.trust_env = False
+        self.session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        adapter = HTTPAdapter() if store.insecure else PublicAdapter()
+        self.session.mount("http://", adapter)
+        self.session.mount("https://", adapter)
+        self.sleep = sleep
+
+    def __repr__(self):
+        return f"<Client {self.url}>"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.session.close()
+
+    def get(self, endpoint: str, **params) -> Any:
+        return self.ask("GET", endpoint, params=params).data
+
+    def post(self, endpoint: str, data: dict, **params) -> Any:
+        return self.ask("POST", endpoint, data, params).data
+
+    def put(self, endpoint: str, data: dict, **params) -> Any:
+        return self.ask("PUT", endpoint, data, params).data
+
+    def delete(self, endpoint: str, **params) -> Any:
+        return self.ask("DELETE", endpoint, params=params).data
+
+    def index(self) -> Any:
+        """What WordPress says of itself to anybody: name, time zone, what is installed. Asked without the keys."""
+        where = f"GET {self.host}/wp-json/"
+        params = {"_fields": "name,description,url,home,gmt_offset,timezone_string,namespaces"}
+        return self._patiently(
+            "GET", where, lambda: self._send("GET", f"{self.url}/wp-json/", where, params=params, auth=None)
+        ).data
+
+    def page(self, endpoint: str, number: int = 1, **params) -> Page:
+        """One page of a list."""
+        params = {"per_page": PER_PAGE, **params, "page": number}
+        answer = self.ask("GET", endpoint, params=params)
+        if not isinstance(answer.data, list):
+            raise WooCommerceError(
+                _("GET %(host)s %(endpoint)s: a list was expected, but %(kind)s came.")
+                % {"host": self.host, "endpoint": endpoint, "kind": type(answer.data).__name__},
+                permanent=False,
+            )
+        total, pages = _count(answer.headers, "X-WP-Total"), _count(answer.headers, "X-WP-TotalPages")
+        if pages:
+            is_last = number >= pages
+        elif 'rel="next"' in answer.headers.get("Link", ""):
+            is_last = False
+        else:
+            # Past the end both counts are 0. Where a proxy drops the headers, only an empty page is the end:
+            # a short one is not, since the shop leaves out what the key may not see.
+            is_last = not answer.data
+        return Page(answer.data, number, total, pages, answer.date, is_last)
+
+    def pages(self, endpoint: str, **params) -> Iterator[Page]:
+        """All pages of a list, by ascending id unless told otherwise."""
+        params = {"orderby": "id", "order": "asc"} | params
+        number = 1
+        while True:
+            page = self.page(endpoint, number, **params)
+            yield page
+            if page.is_last:
+                return
+            number += 1
+
+    def ask(self, method: str, endpoint: str, data: dict | None = None, params: dict | None = None) -> Answer:
+        where = f"{method} {self.host} {endpoint}"
+        return self._patiently(method, where, lambda: self._API__request(method, endpoint, data, params))
+
+    def _patiently(self, method, where, send) -> Answer:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return send()
+            except WooCommerceError as error:
+                if method != "GET" or error.permanent or attempt == ATTEMPTS:
+                    raise
+                wait = _wait(attempt, getattr(error, "retry_after", None))
+                logger.warning("%s; once more in %.1f s", error, wait)
+            self.sleep(wait)
+        raise AssertionError("unreachable")
+
+    # The one place all verbs of the package pass through.
+    def _API__request(self, method, endpoint, data, params=None, **kwargs) -> Answer:
+        where = f"{method} {self.host} {endpoint}"
+        url = self._API__get_url(endpoint)
+        params = {key: value for key, value in (params or {}).items() if value is not None}
+        if self.signing == Store.Signing.BASIC:
+            auth = HTTPBasicAuth(self.consumer_key, self.consumer_secret)
+            return self._send(method, url, where, params=params, auth=auth, data=data)
+        if params:
+            url = f"{url}?{urlencode(params)}"
+        signed = Signature(url, self.consumer_key, self.consumer_secret, version=self.version, method=method)
+        return self._send(method, signed.get_oauth_url(), where, data=data)
+
+    def _send(self, method, url, where, *, params=None, auth=None, data=None) -> Answer:
+        headers = {"User-Agent": self.user_agent, "Accept": "application/json"}
+        body = None
+        if data is not None:
+            body = json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
+            headers["Content-Type"] = "application/json;charset=utf-8"
+        try:
+            with self.session.request(
+                method,
+                url,
+                params=params,
+                data=body,
+                auth=auth,
+                headers=headers,
+                timeout=self.timeout,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = _read(response, where)
+        except requests.RequestException as error:
+            # `from None`: the text of requests' errors holds the signed address.
+            raise errors.unreachable(where, self.host, error) from None
+        if 300 <= response.status_code < 400:
+            raise errors.moved(where, response.status_code, response.headers.get("Location", ""))
+        if response.status_code >= 400:
+            error = errors.refused(where, response.status_code, content)
+            error.retry_after = _retry_after(response.headers)
+            raise error
+        return Answer(_decode(content, response, where), response.headers)
+
+
+def _read(response, where) -> bytes:
+    deadline = time.monotonic() + LONGEST_ANSWER
+    chunks, size = [], 0
+    for chunk in response.iter_content(64 * 1024):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > BIGGEST_ANSWER:
+            raise WooCommerceError(
+                _("%(where)s: the answer is bigger than %(size)d MiB.")
+                % {"where": where, "size": BIGGEST_ANSWER >> 20},
+                permanent=True,
+                status=response.status_code,
+            )
+        if time.monotonic() > deadline:
+            raise requests.exceptions.ReadTimeout()
+    return b"".join(chunks)
+
+
+def _decode(content, response, where):
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # Slower and laxer: NaN, numbers of any length and half surrogates, which the mapping deals with one by one.
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise errors.no_json(where, response.status_code, response.headers.get("Content-Type", ""), content) from None
+
+
+def _count(headers, name) -> int | None:
+    value = headers.get(name, "")
+    return int(value) if value.isdigit() else None
+
+
+def _retry_after(headers) -> float | None:
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+
+
+def _wait(attempt, asked: float | None) -> float:
+    """Seconds until the next attempt: doubling, spread, and as long as the shop asks for within reason."""
+    wait = min(0.5 * 2 ** (attempt - 1), 30) * random.uniform(0.5, 1.5)
+    return min(max(wait, asked or 0), LONGEST_WAIT)

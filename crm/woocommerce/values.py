@@ -1,0 +1,171 @@
+"""Single values of WooCommerce's JSON: what is right is converted, what is odd is forgiven, what is wrong is named."""
+
+import html
+import re
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+# Beyond any price in any currency; sums of many still fit where they are added up.
+LARGEST = Decimal(10) ** 15
+LARGEST_ID = 2**63 - 1
+
+
+class MappingError(Exception):
+    """An object can't be mirrored: the text names the field and what stands in it."""
+
+    def __init__(self, field: str, value: Any, wanted: str):
+        super().__init__(f"{field} is {show(value)}: {wanted}")
+        self.field = field
+
+
+def show(value: Any) -> str:
+    text = "missing" if value is None else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def text(value: Any) -> str:
+    """Any scalar as text, without the HTML entities that WordPress puts into names."""
+    if value is None or isinstance(value, list | dict | bool):
+        return ""
+    value = value if isinstance(value, str) else str(value)
+    return html.unescape(value) if "&" in value else value
+
+
+def clipped(value: Any, length: int) -> str:
+    """Text that is only shown, as much of it as there is room for."""
+    return text(value)[:length]
+
+
+def exact(payload: dict, field: str, length: int) -> str:
+    """Text that means something: cutting it off would make it mean something else."""
+    value = text(payload.get(field))
+    if len(value) > length:
+        raise MappingError(field, value, f"at most {length} characters were expected")
+    return value
+
+
+def number(payload: dict, field: str, default: int | None = None) -> int:
+    """A number of an object in the shop: a whole one that is not negative. Empty counts as `default`."""
+    value = payload.get(field)
+    if value in (None, "", False) and default is not None:
+        return default
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_ID:
+        raise MappingError(field, value, "a whole number was expected")
+    return value
+
+
+def own_number(payload: dict) -> int:
+    """The number of the object itself."""
+    if not isinstance(payload, dict):
+        raise MappingError("object", payload, "an object was expected")
+    if "id" not in payload and "code" in payload and "message" in payload:
+        # What a webhook delivers of an object that was gone when the delivery was built.
+        raise MappingError(
+            "id", None, f"the shop sent an error instead of an object ({text(payload['message'])[:200]})"
+        )
+    value = number(payload, "id")
+    if not value:
+        raise MappingError("id", value, "a number above 0 was expected")
+    return value
+
+
+def count(value: Any, default: int | None = 0) -> int | None:
+    """A count that is only shown: anything odd is the default."""
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return default
+    return whole if abs(whole) < 2**31 else default
+
+
+def money(payload: dict, field: str, default: str | None = "0") -> str | None:
+    """An amount, with the very digits that the shop wrote; what is empty is `default`."""
+    value = payload.get(field)
+    if value in (None, "", False):
+        return default
+    written = value if isinstance(value, str) else repr(value)
+    try:
+        amount = Decimal(written.strip())
+    except InvalidOperation:
+        raise MappingError(field, value, "an amount was expected") from None
+    if not amount.is_finite() or abs(amount) >= LARGEST:
+        raise MappingError(field, value, "an amount was expected")
+    if amount.as_tuple().exponent < -20:
+        amount = round(amount, 20)
+    # As jsonb text goes to numeric, an exponent would stand in the way of telling digits apart.
+    return f"{amount:f}"
+
+
+def moment(payload: dict, field: str) -> str | None:
+    """A `*_gmt` date as ISO text in UTC; None where the shop has none (null, empty, all zeros)."""
+    value = payload.get(field)
+    if not value or (isinstance(value, str) and value.startswith("0000-00-00")):
+        return None
+    try:
+        when = datetime.fromisoformat(value)
+        if when.tzinfo is not None:
+            return when.isoformat()
+    except (ValueError, TypeError):
+        raise MappingError(field, value, "a date was expected") from None
+    return f"{value}+00:00"
+
+
+def email(value: Any) -> str:
+    """An address for comparing: lower case, without spaces around it; empty if it is none."""
+    address = text(value).strip().lower()
+    return address if "@" in address and len(address) <= 320 else ""
+
+
+def objects(value: Any) -> list[dict]:
+    """The objects in a list; PHP also writes lists as `{"0": …, "2": …}`."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def address(value: Any) -> dict[str, str]:
+    return {key: text(part) for key, part in value.items()} if isinstance(value, dict) else {}
+
+
+def meta(value: Any) -> list[dict]:
+    """Meta data as a list of `{key, value}` (with WooCommerce's id where it has one), whatever shape it came in."""
+    if isinstance(value, dict):
+        return [{"key": str(key), "value": item} for key, item in value.items()]
+    if not isinstance(value, list):
+        return []
+    return [
+        {name: item[name] for name in ("id", "key", "value") if name in item}
+        for item in value
+        if isinstance(item, dict) and "key" in item
+    ]
+
+
+# Where WPML, Polylang, TranslatePress, Weglot, GTranslate and WordPress itself keep a person's or an order's language.
+LANGUAGE_KEYS = (
+    "wpml_language",
+    "_wpml_language",
+    "icl_admin_language",
+    "_order_language",
+    "lang",
+    "pll_language",
+    "trp_language",
+    "_trp_language",
+    "weglot_language",
+    "gt_language",
+    "language",
+    "_language",
+    "locale",
+)
+
+
+def language(entries: list[dict]) -> str:
+    """The language named in meta data, as `hi` or `de-at`; empty if none."""
+    found = {entry["key"]: entry.get("value") for entry in entries if entry["key"] in LANGUAGE_KEYS}
+    for key in LANGUAGE_KEYS:
+        code = str(found.get(key, "")).strip().replace("_", "-").lower()
+        if len(code) <= 10 and re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]+)*", code):
+            return code
+    return ""
