@@ -5,4 +5,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("postpurchase.api")),
     path("", include("crm.woocommerce.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("", include("crm.stores.urls")),
+    path("", include("crm.portal.urls")),
 ]

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from crm.orders.models import Category, Customer, LineItem, Order, Product, Refund
 from crm.stores.models import ApiKey, Membership, Store, User
+from crm.stores.sessions import PROVEN
 
 _count = itertools.count(1)
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
@@ -134,3 +135,16 @@ def make_message(store, **fields):
         "due_at": NOW,
     }
     return Message.objects.create(store=store, **defaults | fields)
+
+
+# --- portal ---
+
+
+def sign_in(client, email) -> User:
+    """Make this test client the session of somebody who has proven the address by a code."""
+    user, _created = User.objects.get_or_create(email=email)
+    client.force_login(user)
+    session = client.session
+    session[PROVEN] = email
+    session.save()
+    return user

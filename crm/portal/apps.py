@@ -5,3 +5,8 @@ from django.utils.translation import gettext_lazy as _
 class PortalConfig(AppConfig):
     name = "crm.portal"
     verbose_name = _("Portal")
+
+    def ready(self):
+        from crm.work import schedules
+
+        schedules.every(24 * 60, "forget sign-in codes and ended sessions", "crm.portal.signin.forget")

@@ -1,0 +1,25 @@
+from allauth.account.adapter import DefaultAccountAdapter
+from django.utils.translation import gettext_lazy as _
+
+from . import signin
+
+
+class Adapter(DefaultAccountAdapter):
+    """What django-allauth leaves to the project: how a code travels, and the words, which it has in few languages."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "incorrect_code": _("This is not the code we sent. Look for the newest mail and try again."),
+        "too_many_login_attempts": _("Too many tries. Wait a few minutes, then try again."),
+        "rate_limited": _("Too many tries. Wait a few minutes, then try again."),
+        "email_password_mismatch": _("This e-mail address and password do not belong together."),
+    }
+
+    def is_open_for_signup(self, request):
+        return False
+
+    def send_mail(self, template_prefix, email, context):
+        """The only mail there is: a code, which a worker sends."""
+        signin.queue_code(context["request"].store, email, context["code"])
+
+    def add_message(self, *args, **kwargs):
+        """Pages say themselves what happened."""

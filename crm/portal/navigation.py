@@ -1,0 +1,34 @@
+"""The entries of the portal's menu. An app adds its own in `apps.ready()`."""
+
+from typing import NamedTuple
+
+from django.urls import reverse
+
+ENTRIES: list["Entry"] = []
+
+
+class Entry(NamedTuple):
+    order: int
+    label: str
+    url_name: str
+    public: bool
+
+
+def add(label, url_name: str, order: int, public: bool = False) -> None:
+    """Add a page whose address takes the store's slug alone; `public`: also for people who are not signed in."""
+    ENTRIES.append(Entry(order, label, url_name, public))
+    ENTRIES.sort(key=lambda entry: entry.order)
+
+
+def entries(request) -> list[dict]:
+    """What the menu shows on this page: `{label, url, current}`, `current` if the page is that one or below it."""
+    if not request.email and not any(entry.public for entry in ENTRIES):
+        return []
+    home = reverse("portal-home", args=[request.store.slug])
+    shown = []
+    for entry in ENTRIES:
+        if entry.public or request.email:
+            url = reverse(entry.url_name, args=[request.store.slug])
+            current = request.path == url if url == home else request.path.startswith(url)
+            shown.append({"label": entry.label, "url": url, "current": current})
+    return shown

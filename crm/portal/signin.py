@@ -1,0 +1,72 @@
+"""Sign-in by a mailed code. django-allauth makes the code, counts the tries and opens the session; what is here is the shop's part."""
+
+from datetime import datetime, timedelta
+
+from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
+from allauth.account.stages import LoginByCodeStage, LoginStageController
+from django.contrib.auth import logout
+from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone, translation
+
+from crm.stores.models import Store, User
+from crm.stores.sessions import PROVEN
+from crm.work.wake import wake
+
+from .access import customers_of
+from .models import SignInCode
+
+
+def begin(request: HttpRequest, email: str) -> None:
+    """Have a code mailed if the store knows the address; what the browser gets is the same if it does not."""
+    if request.user.is_authenticated:
+        # Somebody else's session, or staff's: the code is for the person who asks now.
+        logout(request)
+    user = _user_for(request.store, email)
+    if user is None:
+        # As much work as for a known address, so that the time tells nothing.
+        with transaction.atomic():
+            queue_code(request.store, email, "0000-0000")
+            transaction.set_rollback(True)
+    LoginCodeVerificationProcess.initiate(request=request, user=user, email=email)
+
+
+def pending(request: HttpRequest) -> LoginCodeVerificationProcess | None:
+    """The attempt that this browser began and may still finish."""
+    stage = LoginStageController.enter(request, LoginByCodeStage.key)
+    return stage and LoginCodeVerificationProcess.resume(stage)
+
+
+def finish(request: HttpRequest, attempt: LoginCodeVerificationProcess, next: str, at: datetime) -> HttpResponse:
+    """The code was right: open the session for the proven address."""
+    email = attempt.state["email"]
+    response = attempt.finish(next)
+    if request.user.is_authenticated:
+        request.session[PROVEN] = email
+        customers_of(request.store, email).filter(email=email).update(email_verified_at=at)
+    return response
+
+
+def queue_code(store: Store, email: str, code: str) -> None:
+    """Have a worker mail this code, in the language of the page it was asked for on."""
+    with transaction.atomic():
+        SignInCode.objects.create(store=store, email=email, code=code, language=translation.get_language())
+        wake(SignInCode)
+
+
+def forget() -> None:
+    """Every day: codes of yesterday and sessions that ended."""
+    now = timezone.now()
+    SignInCode.objects.filter(created_at__lt=now - timedelta(days=1)).delete()
+    Session.objects.filter(expire_date__lt=now).delete()
+
+
+def _user_for(store, email):
+    """Who signs in with this address: made at the first time, and only if the store has a customer with it."""
+    known = customers_of(store, email).exists()
+    user = User.objects.filter(email=email).first()
+    if known and user is None:
+        user, _created = User.objects.get_or_create(email=email, defaults={"password": make_password(None)})
+    return user if known and user.is_active else None

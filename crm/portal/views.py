@@ -1,0 +1,107 @@
+"""The portal's door and first page, and the store's look."""
+
+from urllib.parse import urlencode
+
+from allauth.account.adapter import get_adapter
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
+
+from crm.stores.models import Store
+
+from . import brand, home, signin
+from .access import customer_required, proven_email, sign_in_url, with_store
+from .forms import CodeForm, SignInForm
+
+
+@never_cache
+def first_page(request, slug):
+    """A customer's cards; for everyone else a welcome and the way in."""
+    return (_cards if proven_email(request) else _welcome)(request, slug)
+
+
+@customer_required
+def _cards(request, slug):
+    return render(request, "portal/home.html", {"cards": home.cards(request)})
+
+
+@with_store
+def _welcome(request, slug):
+    return render(request, "portal/sign_in.html", {"form": SignInForm(), "welcome": True, "hide_sign_in": True})
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@with_store
+def sign_in(request, slug):
+    next = _own_page(request)
+    if request.email:
+        return redirect(next)
+    form = SignInForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        signin.begin(request, form.cleaned_data["email"])
+        return redirect(f"{reverse('portal-code', args=[slug])}?{_query(request)}")
+    return render(request, "portal/sign_in.html", {"form": form, "hide_sign_in": True})
+
+
+@never_cache
+@sensitive_post_parameters("code")
+@require_http_methods(["GET", "POST"])
+@with_store
+def code(request, slug):
+    attempt = None if request.email else signin.pending(request)
+    if not attempt:
+        return redirect(f"{reverse('portal-sign-in', args=[slug])}?{_query(request)}")
+    form = CodeForm(request.POST if request.method == "POST" else None, code=attempt.code)
+    if form.is_valid():
+        return signin.finish(request, attempt, _own_page(request), timezone.now())
+    if request.method == "POST" and not attempt.record_invalid_attempt():
+        messages.error(request, get_adapter().error_messages["too_many_login_attempts"])
+        return redirect(sign_in_url(request.store))
+    return render(request, "portal/code.html", {"form": form, "email": attempt.state["email"], "hide_sign_in": True})
+
+
+@require_POST
+@with_store
+def sign_out(request, slug):
+    logout(request)
+    messages.success(request, _("You are signed out."))
+    return redirect("portal-home", slug)
+
+
+@require_GET
+@cache_control(max_age=300)
+def stylesheet(request, slug):
+    return HttpResponse(brand.stylesheet(get_object_or_404(Store.objects.defer("logo"), slug=slug)), "text/css")
+
+
+@require_GET
+@conditional_page
+@cache_control(max_age=300)
+def logo(request, slug):
+    """The picture that was checked when it was stored; browsers ask again whether it is still the one they have."""
+    store = get_object_or_404(Store.objects.only("logo", "logo_type"), slug=slug)
+    if not store.logo:
+        raise Http404
+    return HttpResponse(bytes(store.logo), store.logo_type)
+
+
+def _own_page(request) -> str:
+    """Where to go on: the page of this store's portal that was asked for, else its first page."""
+    home = reverse("portal-home", args=[request.store.slug])
+    next = request.POST.get("next") or request.GET.get("next") or ""
+    safe = url_has_allowed_host_and_scheme(next, allowed_hosts=None) and next.startswith(home) and ".." not in next
+    return next if safe else home
+
+
+def _query(request) -> str:
+    next = _own_page(request)
+    return urlencode({"next": next}) if next != reverse("portal-home", args=[request.store.slug]) else ""
