@@ -1,0 +1,206 @@
+"""Serves a shop over HTTP/1.1 with keep-alive, a thread per connection: `python -m postpurchase.demo`, and tests."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
+
+from .page import Pages
+from .resources import PAYLOADS
+from .rest import API, Call, RestApi, refused_body
+from .shop import Refused, Shop
+from .web import Request, Response
+from .webhooks import Deliveries
+from .year import small_shop, year_shop
+
+__all__ = ["Demo", "running", "serve", "small_shop", "year_shop"]
+
+LONGEST_BODY = 8 * 1024 * 1024
+# A fault looks at a request and the answer that is ready, and answers something else, or None to let it pass.
+Fault = Callable[[Request, Response], Response | None]
+
+
+@dataclass
+class Demo:
+    """A shop with its doors open."""
+
+    shop: Shop
+    url: str = ""
+    key: str = "ck_demo"
+    secret: str = "cs_demo"
+    faults: list[Fault] = field(default_factory=list)
+    # As behind a proxy that ends TLS: requests that come over http count as https, so basic authentication works.
+    behind_tls: bool = False
+    links: dict[str, str] = field(default_factory=dict)  # shown on the control page: name to address
+    webhook_delay: float = 0.0
+    orders_from: object | None = None  # a `fast.FastOrders` answers the collection of orders instead of the shop
+
+    def __post_init__(self):
+        if self.key not in self.shop.keys:
+            self.shop.add_key(self.key, self.secret)
+        self.api, self.pages = RestApi(self.shop), Pages(self)
+        self.deliveries: Deliveries | None = None
+
+    def open(self, url: str) -> None:
+        """Start telling webhooks; called once the address is known."""
+        self.url = self.shop.url = url
+        self.deliveries = Deliveries(self.shop, url, self.payload, self.webhook_delay)
+        self.deliveries.start()
+
+    def close(self) -> None:
+        if self.deliveries:
+            self.deliveries.stop()
+
+    def settle(self, timeout: float = 10.0) -> bool:
+        """Wait until every webhook is delivered."""
+        return self.deliveries is not None and self.deliveries.settle(timeout)
+
+    def payload(self, resource: str, row_id: int) -> dict:
+        """A webhook's body: what the REST API would answer, even when that is an error by now."""
+        call = Call(self.shop, Request("GET", API, headers={"host": self.url.partition("://")[2]}), {}, {})
+        try:
+            return PAYLOADS[resource](call, row_id)
+        except Refused as refusal:
+            return refused_body(refusal)
+
+    def answer(self, request: Request) -> Response:
+        if self.behind_tls:
+            request = replace(request, secure=True)
+        started = time.monotonic()
+        response = self._route(request)
+        for fault in list(self.faults):
+            other = fault(request, response)
+            if other is not None:
+                response = other
+                break
+        seen = {
+            "method": request.method,
+            "path": request.path,
+            "query": request.query_string,
+            "status": response.status,
+        }
+        self.shop.requests.append(seen | {"ms": round((time.monotonic() - started) * 1000, 1)})
+        return response
+
+    def _route(self, request: Request) -> Response:
+        if request.path.startswith("/wp-json"):
+            if self.orders_from is not None and (response := self.orders_from.answer(request)):
+                return response
+            return self.api.answer(request)
+        return self.pages.answer(request)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "nginx", ""
+    disable_nagle_algorithm = True
+    timeout = 120
+    server: "Server"
+
+    def handle_one_request(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            super().handle_one_request()
+
+    def answer(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > LONGEST_BODY:
+            self.close_connection = True
+            self.reply(Response(413, b"Request Entity Too Large", [("Content-Type", "text/plain")]))
+            return
+        body = self.rfile.read(int(length))
+        path, _, query = self.path.partition("?")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        secure = isinstance(self.connection, ssl.SSLSocket)
+        self.reply(self.server.demo.answer(Request(self.command, unquote(path), query, headers, body, secure)))
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer
+
+    def reply(self, response: Response) -> None:
+        self.send_response(response.status)
+        stated = {name.lower() for name, _ in response.headers}
+        for name, value in response.headers:
+            self.send_header(name, value)
+        if "content-length" not in stated:
+            self.send_header("Content-Length", str(len(response.body)))
+        if response.close or self.close_connection:
+            self.close_connection = True
+            self.send_header("Connection", "close")
+        # Head and body in one write: two would wait for each other on the wire.
+        head = b"".join(self._headers_buffer) + b"\r\n"  # type: ignore[attr-defined]
+        self._headers_buffer: list[bytes] = []
+        self.wfile.write(head if self.command == "HEAD" else head + response.body)
+
+    def log_message(self, *_args) -> None:
+        """The shop keeps its own log of requests."""
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], demo: Demo, tls: ssl.SSLContext | None = None):
+        super().__init__(address, Handler)
+        self.demo, self.tls = demo, tls
+        self.connections: set[socket.socket] = set()
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://{self.server_address[0]}:{self.server_address[1]}"
+
+    def finish_request(self, request, client_address) -> None:
+        if self.tls:  # in the connection's own thread, so that a silent client holds up nobody
+            request = self.tls.wrap_socket(request, server_side=True)
+        self.connections.add(request)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self.connections.discard(request)
+            if self.tls:
+                with contextlib.suppress(OSError):
+                    request.close()
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that went away is no news; anything else is a fault of ours and shows."""
+        import sys
+
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError, ssl.SSLError)):
+            super().handle_error(request, client_address)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self.connections):  # kept alive by clients that wait for nothing
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def running(
+    shop: Shop | None = None, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, **settings
+) -> Iterator[Demo]:
+    """A shop that is served while the block runs; `settings` are fields of `Demo`. Port 0 takes a free one."""
+    demo = Demo(shop or small_shop(), **settings)
+    server = Server((host, port), demo, tls)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="shop", daemon=True)
+    demo.open(server.url)
+    thread.start()
+    try:
+        yield demo
+    finally:
+        demo.close()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def serve(demo: Demo, host: str, port: int, url: str = "") -> None:
+    """Serve until interrupted."""
+    server = Server((host, port), demo)
+    demo.open(url or server.url)
+    try:
+        server.serve_forever()
+    finally:
+        demo.close()
+        server.server_close()
