@@ -88,7 +88,7 @@ def preferences_url(message: Message) -> str:
 
 
 def logo_url(store: Store) -> str:
-    return links.address(f"/s/{store.slug}/logo/") if store.logo_type else ""
+    return links.address(f"/s/{store.slug}/logo") if store.logo_type else ""
 
 
 def _plain(name, values):
