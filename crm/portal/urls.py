@@ -4,6 +4,9 @@ from . import views
 
 urlpatterns = [
     path("s/<slug:slug>/", views.first_page, name="portal-home"),
+    path("s/<slug:slug>/orders/", views.order_list, name="portal-orders"),
+    # Shops number as they like: 2026/001 is a number, too.
+    path("s/<slug:slug>/orders/<path:number>/", views.order_detail, name="portal-order"),
     path("s/<slug:slug>/sign-in/", views.sign_in, name="portal-sign-in"),
     path("s/<slug:slug>/sign-in/code/", views.code, name="portal-code"),
     path("s/<slug:slug>/sign-out/", views.sign_out, name="portal-sign-out"),

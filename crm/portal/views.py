@@ -1,10 +1,11 @@
-"""The portal's door and first page, and the store's look."""
+"""The portal's door, its first page, the orders, and the store's look."""
 
 from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.contrib.auth import logout
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,9 +18,11 @@ from django.views.decorators.http import conditional_page, require_GET, require_
 
 from crm.stores.models import Store
 
-from . import brand, home, signin
+from . import brand, home, orders, sections, signin
 from .access import customer_required, proven_email, sign_in_url, with_store
 from .forms import CodeForm, SignInForm
+
+PER_PAGE = 20
 
 
 @never_cache
@@ -67,6 +70,34 @@ def code(request, slug):
         messages.error(request, get_adapter().error_messages["too_many_login_attempts"])
         return redirect(sign_in_url(request.store))
     return render(request, "portal/code.html", {"form": form, "email": attempt.state["email"], "hide_sign_in": True})
+
+
+@never_cache
+@require_GET
+@customer_required
+def order_list(request, slug):
+    page = Paginator(orders.with_counts(orders.visible(request.customers)), PER_PAGE).get_page(request.GET.get("page"))
+    rows = [{"order": order, "status": orders.status_of(order)} for order in page]
+    return render(request, "portal/orders.html", {"page": page, "rows": rows})
+
+
+@never_cache
+@require_GET
+@customer_required
+def order_detail(request, slug, number):
+    order = orders.find(request.customers, number)
+    if order is None:
+        raise Http404
+    context = {
+        "order": order,
+        "status": orders.status_of(order),
+        "items": orders.items(order),
+        "sums": orders.sums(order),
+        "billing": orders.address(order.billing),
+        "shipping": orders.address(order.shipping),
+        "sections": sections.sections(request, order),
+    }
+    return render(request, "portal/order.html", context)
 
 
 @require_POST

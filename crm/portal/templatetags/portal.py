@@ -3,9 +3,10 @@
 from django import template
 from django.conf import settings
 from django.template.loader import render_to_string
-from django.utils.translation import get_language_info
+from django.utils.translation import get_language_info, ngettext
 
 from crm.portal import navigation
+from crm.stores import formats
 
 register = template.Library()
 
@@ -32,3 +33,10 @@ def telephone(number):
 def part(context, part):
     """A card or section that another app registered, with its own context and the page's request."""
     return render_to_string(part["template"], part["context"], context["request"])
+
+
+@register.filter
+def pieces(quantity):
+    """`1 piece`, `3 pieces`, `1.5 pieces`: shops sell by weight, too."""
+    whole = quantity == int(quantity)
+    return ngettext("%(n)s piece", "%(n)s pieces", int(quantity) if whole else 2) % {"n": formats.number(quantity)}
