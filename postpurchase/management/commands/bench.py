@@ -7,7 +7,7 @@ from django.db import connection
 
 from postpurchase.bench import figures
 
-PARTS = ["api"]
+PARTS = ["api", "webhooks"]
 
 
 class Command(BaseCommand):

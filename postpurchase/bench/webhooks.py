@@ -1,0 +1,159 @@
+"""Taking webhooks through gunicorn against an empty view behind the same middleware, and applying what was kept."""
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.db import connection
+
+from crm.stores.models import Store
+from crm.woocommerce.models import WebhookDelivery
+from crm.woocommerce.webhooks import sign
+from crm.work import drain
+from postpurchase.database import embedded_url
+
+from .figures import Figure
+
+CONNECTIONS = 4
+ROUNDS = 5
+SECONDS = 2.0
+ORDERS = 2_000
+DELIVERIES = 5_000
+
+
+def measure() -> list[Figure]:
+    store = Store.objects.create(
+        slug="bench-hooks", name="Bench", url="https://bench-hooks.example", currency="INR", webhook_secret="bench"
+    )
+    with served() as port:
+        ratios, rates = [], []
+        for _ in range(ROUNDS):
+            taken = load(port, f"/webhooks/woocommerce/{store.public_id}/", store.webhook_secret)
+            nothing = load(port, f"/webhooks/empty/{store.public_id}/", store.webhook_secret)
+            ratios.append(taken / nothing)
+            rates.append((taken, nothing))
+    taken, nothing = (statistics.median(column) for column in zip(*rates, strict=True))
+    WebhookDelivery.objects.all().delete()
+    return [
+        Figure("Webhooks: verified and durably kept, of an empty view", statistics.median(ratios), "×", 0.40, "higher",
+               f"{taken:,.0f}/s against {nothing:,.0f}/s, {CONNECTIONS} connections, {ROUNDS} rounds"),
+        apply_kept(store),
+    ]  # fmt: skip
+
+
+@contextmanager
+def served():
+    """The product under gunicorn on a free port, on the benchmark's database."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "DATABASE_URL": url_of_this_database(),
+        "DEBUG": "off",
+        "SECRET_KEY": settings.SECRET_KEY,
+        "LOG_LEVEL": "ERROR",
+    }
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--workers", "2",
+               "--threads", "2", "--log-level", "error", "postpurchase.bench.wsgi"]  # fmt: skip
+    process = subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR)
+    try:
+        for _ in range(200):
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def url_of_this_database() -> str:
+    """For another process: the server's address with the benchmark's database."""
+    server = os.environ.get("DATABASE_URL") or embedded_url(settings.VAR_DIR / "postgres")
+    return urlunsplit(urlsplit(server)._replace(path=f"/{connection.settings_dict['NAME']}"))
+
+
+def load(port: int, path: str, secret: str) -> float:
+    """Answers a second to signed deliveries of 4 kB, each another, over keep-alive connections."""
+    counts = [0] * CONNECTIONS
+    end = time.monotonic() + SECONDS
+
+    def post(place):
+        wire = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while time.monotonic() < end:
+            body = json.dumps(order(time.perf_counter_ns() % 10**9, 0)).encode()
+            headers = {
+                "Content-Type": "application/json",
+                "X-WC-Webhook-Topic": "order.updated",
+                "X-WC-Webhook-Signature": sign(body, secret).decode(),
+            }
+            wire.request("POST", path, body, headers)
+            answer = wire.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+            counts[place] += 1
+        wire.close()
+
+    threads = [threading.Thread(target=post, args=(n,)) for n in range(CONNECTIONS)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.monotonic() - began)
+
+
+def apply_kept(store: Store) -> Figure:
+    """Deliveries about 2,000 orders, several for each, applied to the mirror with their events."""
+    bodies = [json.dumps(order(n % ORDERS + 1, n // ORDERS)).encode() for n in range(DELIVERIES)]
+    WebhookDelivery.objects.bulk_create(
+        WebhookDelivery(store=store, topic="order.updated", body=body, digest=n.to_bytes(32))
+        for n, body in enumerate(bodies)
+    )
+    began = time.perf_counter()
+    while drain.drain(WebhookDelivery, seconds=600):
+        pass
+    seconds = time.perf_counter() - began
+    assert WebhookDelivery.objects.filter(state="done").count() == DELIVERIES
+    return Figure(
+        "Webhooks: kept ones applied",
+        DELIVERIES / seconds,
+        "per s",
+        1000,
+        "higher",
+        f"{DELIVERIES:,} about {ORDERS:,} orders",
+    )
+
+
+def order(woo_id: int, version: int) -> dict:
+    """An order of about 4 kB as a delivery has it."""
+    at = f"2026-06-15T12:{version:02d}:00"
+    address = {"first_name": "Asha", "last_name": "Kulkarni", "company": "", "address_1": "2 Laxmi Road", "address_2": "", "city": "Pune",
+               "state": "MH", "postcode": "411001", "country": "IN", "phone": "+91 9800007919"}  # fmt: skip
+    lines = [
+        {"id": woo_id * 10 + n, "name": f"Masala Chai {n}", "product_id": 0, "variation_id": 0, "quantity": 2, "tax_class": "",
+         "subtotal": "390.50", "subtotal_tax": "70.25", "total": "390.50", "total_tax": "70.25", "sku": f"SKU-{n}", "price": 195.25,
+         "taxes": [{"id": k, "total": "17.56", "subtotal": "17.56"} for k in range(4)], "meta_data": [], "image": {"id": "", "src": ""}}
+        for n in range(6)
+    ]  # fmt: skip
+    return {
+        "id": woo_id, "parent_id": 0, "status": "processing", "currency": "INR", "number": str(woo_id), "customer_id": 0,
+        "date_created_gmt": "2026-06-15T11:00:00", "date_modified_gmt": at, "date_paid_gmt": "2026-06-15T11:05:00", "date_completed_gmt": None,
+        "total": "2766.00", "total_tax": "421.50", "shipping_total": "80.00", "shipping_tax": "0.00", "discount_total": "0.00",
+        "discount_tax": "0.00", "prices_include_tax": False, "order_key": f"wc_order_{woo_id}", "created_via": "checkout",
+        "payment_method": "cod", "payment_method_title": "Cash on delivery", "customer_note": "",
+        "billing": address | {"email": f"customer{woo_id % 500}@shop.example"}, "shipping": address, "line_items": lines,
+        "tax_lines": [], "shipping_lines": [], "fee_lines": [], "coupon_lines": [], "refunds": [],
+        "meta_data": [{"id": woo_id, "key": "custom_text", "value": "नमस्ते" * 20}],
+    }  # fmt: skip
