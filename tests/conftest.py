@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from django.apps import apps
 from django.db import connections
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 from postpurchase import database
 
@@ -79,6 +80,16 @@ def migrate(name):
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if result.returncode:
         pytest.exit(f"The migrations failed:\n{result.stdout}{result.stderr}", returncode=1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tests_may_erase_the_ledger():
+    """Tests that commit empty all tables afterwards, which the points ledger refuses unless it is told."""
+    with pytest.MonkeyPatch.context() as patch:
+        flush = DatabaseOperations.execute_sql_flush
+        allow = "SELECT set_config('postpurchase.erasing', 'on', true)"
+        patch.setattr(DatabaseOperations, "execute_sql_flush", lambda self, sql: flush(self, [allow, *sql]))
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from decimal import Decimal
 from crm.orders.models import Category, Customer, LineItem, Order, Product, Refund
 from crm.stores.models import ApiKey, Membership, Store, User
 from crm.stores.sessions import PROVEN
+from loyalty import ledger
+from loyalty.models import Account, Program
 
 _count = itertools.count(1)
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
@@ -148,3 +150,21 @@ def sign_in(client, email) -> User:
     session[PROVEN] = email
     session.save()
     return user
+
+
+# --- loyalty ---
+
+
+def make_program(store, **fields) -> Program:
+    """One point for each unit of money, rounded down, since the beginning of the year."""
+    defaults = {"rate": Decimal(1), "point_value": Decimal("0.01"), "starts_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    return Program.objects.create(store=store, **defaults | fields)
+
+
+def make_account(customer, points=0) -> Account:
+    """An account, with so many points on it."""
+    account = Account.objects.create(store=customer.store, customer=customer)
+    if points:
+        ledger.post(account, "adjust", points, "opening")
+        account.refresh_from_db()
+    return account

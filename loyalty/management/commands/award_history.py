@@ -1,0 +1,41 @@
+from django.core.management.base import BaseCommand, CommandError
+
+from crm.stores.models import Store
+from loyalty import earning
+from loyalty.models import Program
+
+
+class Command(BaseCommand):
+    help = "Award points for orders that were paid before the programme began. Without --apply it only counts them."
+
+    def add_arguments(self, parser):
+        parser.add_argument("slug", help="the store's short name")
+        mode = parser.add_mutually_exclusive_group()
+        mode.add_argument("--dry-run", action="store_true", help="count, and post nothing (the default)")
+        mode.add_argument("--apply", action="store_true", help="post the points")
+
+    def handle(self, *, slug, apply, verbosity, **options):
+        store = Store.objects.filter(slug=slug).first()
+        if store is None:
+            raise CommandError(f"There is no store {slug!r}.")
+        program = Program.objects.for_store(store).first()
+        if program is None:
+            raise CommandError(f"{store} has no points programme; make one in admin.")
+        if not program.active:
+            raise CommandError(f"The points programme of {store} is switched off.")
+        orders = points = 0
+        customers = set()
+        for batch in earning.history(store):
+            award = earning.award if apply else earning.preview
+            for customer_id, earned in award(store, batch):
+                orders += 1
+                points += earned
+                customers.add(customer_id)
+            if verbosity > 1:
+                self.stdout.write(f"{orders} orders …")
+        if verbosity:
+            self.stdout.write(
+                f"{orders} order{'s' * (orders != 1)} of {len(customers)} customer{'s' * (len(customers) != 1)} "
+                f"{'earned' if apply else 'would earn'} {points} points."
+                + ("" if apply else " Post them with --apply.")
+            )

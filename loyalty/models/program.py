@@ -1,0 +1,103 @@
+from decimal import Decimal
+
+from babel.numbers import get_currency_precision
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils.timezone import now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from crm.stores.models import Store
+
+from ..rules import Rule
+
+
+class ProgramQuerySet(models.QuerySet):
+    def for_store(self, store):
+        return self.filter(store=store)
+
+
+class Program(models.Model):
+    """How a store's customers earn points. A change of it never changes what was earned before."""
+
+    class Rounding(models.TextChoices):
+        DOWN = "down", _("Down: 12.9 points are 12")
+        NEAREST = "nearest", _("To the nearest: 12.5 points are 13")
+        UP = "up", _("Up: 12.1 points are 13")
+
+    store = models.OneToOneField(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    name = models.CharField(
+        _("name"), max_length=100, blank=True, help_text=_("What customers know it by. Empty: “Points”.")
+    )
+    active = models.BooleanField(
+        _("active"), default=True, help_text=_("While it is off nothing is earned; refunds still take points back.")
+    )
+    rate = models.DecimalField(
+        _("points for one unit of money"),
+        max_digits=14,
+        decimal_places=6,
+        default=1,
+        validators=[MinValueValidator(Decimal("0.000001"))],
+        help_text=_("1 is one point for each €1; 0.1 is one point for each €10."),
+    )
+    rounding = models.CharField(
+        _("rounding"),
+        max_length=10,
+        choices=Rounding,
+        default=Rounding.DOWN,
+        help_text=_("Once for each order, after everything that counts was added up."),
+    )
+    # What customers pay for the goods always counts, after discounts.
+    counts_shipping = models.BooleanField(_("shipping counts"), default=False)
+    counts_taxes = models.BooleanField(_("taxes count"), default=False)
+    counts_fees = models.BooleanField(_("fees count"), default=False)
+    point_value = models.DecimalField(
+        _("what one point is worth"),
+        max_digits=14,
+        decimal_places=6,
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text=_("In the store's currency; shown beside balances. 0.01 shows 500 points as €5.00; 0 shows nothing."),
+    )
+    negative_balance = models.BooleanField(
+        _("balances may go below zero"),
+        default=False,
+        help_text=_(
+            "When an order is refunded whose points were already spent. If off, no more is taken back than is there."
+        ),
+    )
+    starts_at = models.DateTimeField(
+        _("orders count that were paid from"), default=now, help_text=_("Set anew when the programme is switched on.")
+    )
+
+    objects = ProgramQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("points programme")
+        verbose_name_plural = _("points programmes")
+        constraints = [
+            models.CheckConstraint(condition=models.Q(rate__gt=0), name="program_rate_positive"),
+            models.CheckConstraint(condition=models.Q(point_value__gte=0), name="program_value_not_negative"),
+        ]
+
+    def __str__(self):
+        return self.name or gettext("Points")
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of today, as it is kept on every entry that it makes."""
+        return Rule(
+            program=self.pk,
+            rate=self.rate,
+            rounding=self.rounding,
+            shipping=self.counts_shipping,
+            taxes=self.counts_taxes,
+            fees=self.counts_fees,
+        )
+
+    def worth(self, points: int) -> Decimal | None:
+        """Money value of points in the store's currency, never more than they are worth; None if no value is shown."""
+        if not self.point_value:
+            return None
+        smallest = Decimal(1).scaleb(-get_currency_precision(self.store.currency))
+        return (points * self.point_value).quantize(smallest, "ROUND_DOWN")

@@ -1,0 +1,29 @@
+"""The programme a store begins with."""
+
+from decimal import Decimal
+
+from crm.stores.models import Store
+
+from .models import Program
+
+# Money that buys about what €1 does, for currencies where that is far from one unit.
+UNITS = {
+    "AED": 5, "ARS": 1000, "BDT": 100, "BRL": 5, "CLP": 1000, "CNY": 10, "COP": 5000, "CZK": 25, "DKK": 10, "EGP": 50,
+    "HKD": 10, "HUF": 500, "IDR": 10000, "ILS": 5, "INR": 10, "ISK": 100, "JPY": 100, "KES": 100, "KRW": 1000, "LKR": 100,
+    "MXN": 10, "MYR": 5, "NGN": 1000, "NOK": 10, "NPR": 100, "PHP": 50, "PKR": 100, "PLN": 5, "RUB": 100, "SAR": 5,
+    "SEK": 10, "THB": 50, "TRY": 50, "TWD": 50, "UAH": 50, "VND": 10000, "ZAR": 10,
+}  # fmt: skip
+
+
+def defaults(currency: str) -> dict[str, Decimal]:
+    """One point for about €1 of purchase, worth a hundredth of it: ₹10 earn a point, and a point is ₹0.10."""
+    unit = Decimal(UNITS.get(currency, 1))
+    return {"rate": 1 / unit, "point_value": unit / 100}
+
+
+def open_program(store: Store) -> Program:
+    """The store's programme; one with the defaults of its currency if it has none."""
+    program, _created = Program.objects.get_or_create(
+        store=store, defaults=defaults(store.currency) | {"starts_at": store.announce_from}
+    )
+    return program
