@@ -32,7 +32,7 @@ def email(message: Message) -> EmailMultiAlternatives:
         # Out-of-office notes and ticket systems leave such mail unanswered (RFC 3834).
         "Auto-Submitted": "auto-generated",
     }
-    if message.purpose == kinds.Purpose.MARKETING:
+    if message.purpose in kinds.STOPPABLE:
         headers["List-Unsubscribe"] = f"<{preferences_url(message)}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     made = EmailMultiAlternatives(

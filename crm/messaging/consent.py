@@ -16,27 +16,46 @@ def is_given(store: Store | int, email: str, purpose: str = Purpose.MARKETING) -
     return latest is not None and latest.given
 
 
+def is_refused(store: Store | int, email: str, purpose: str) -> bool:
+    """Whether the last word of this address was no; silence is not."""
+    latest = Consent.objects.latest_of(store, email, purpose)
+    return latest is not None and not latest.given
+
+
 def give(
-    store: Store, email: str, *, source: str, proof: dict | None = None, at: datetime | None = None
+    store: Store,
+    email: str,
+    *,
+    source: str,
+    purpose: str = Purpose.MARKETING,
+    proof: dict | None = None,
+    at: datetime | None = None,
 ) -> Consent | None:
-    """Note a yes to marketing; None if it was given already. `proof` says what was read and where."""
-    return _say(store, email, True, source, proof, at)
+    """Note a yes to a purpose; None if it was given already. `proof` says what was read and where."""
+    return _say(store, email, purpose, True, source, proof, at)
 
 
 def withdraw(
-    store: Store, email: str, *, source: str, proof: dict | None = None, at: datetime | None = None
+    store: Store,
+    email: str,
+    *,
+    source: str,
+    purpose: str = Purpose.MARKETING,
+    proof: dict | None = None,
+    at: datetime | None = None,
 ) -> Consent | None:
-    """Note a no to marketing; None if the last word was no already. A no is noted where nothing was said before."""
-    return _say(store, email, False, source, proof, at)
+    """Note a no to a purpose; None if the last word was no already. A no is noted where nothing was said before."""
+    return _say(store, email, purpose, False, source, proof, at)
 
 
-def _say(store, email, given, source, proof, at):
-    latest = Consent.objects.latest_of(store, email)
+def _say(store, email, purpose, given, source, proof, at):
+    latest = Consent.objects.latest_of(store, email, purpose)
     if latest is not None and latest.given == given:
         return None
     return Consent.objects.create(
         store=store,
         email=email.strip().lower(),
+        purpose=purpose,
         given=given,
         source=source,
         proof=proof or {},

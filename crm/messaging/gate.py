@@ -27,6 +27,8 @@ def closed(message: Message, at: datetime) -> Reason | None:
     marketing = kinds.Purpose.MARKETING in (kind.purpose, message.purpose)
     if marketing and not consent.is_given(message.store_id, message.recipient):
         return Reason.NO_CONSENT
+    if message.purpose in kinds.STOPPABLE and consent.is_refused(message.store_id, message.recipient, message.purpose):
+        return Reason.UNWANTED
     return None
 
 

@@ -13,6 +13,12 @@ class Purpose(models.TextChoices):
     SERVICE = "service", _("Service")
     # Needs consent, and ends with it.
     MARKETING = "marketing", _("Marketing")
+    # A question about what somebody bought: needs no consent, and everyone can end it.
+    REVIEW = "review", _("Review requests")
+
+
+# What the reader can end with one click.
+STOPPABLE = frozenset({Purpose.MARKETING, Purpose.REVIEW})
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class Message(DueWork):
         SWITCHED_OFF = "switched_off", _("This kind is switched off")
         SUPPRESSED = "suppressed", _("The address bounced or complained")
         NO_CONSENT = "no_consent", _("No consent to marketing")
+        UNWANTED = "unwanted", _("Unsubscribed from this purpose")
         STALE = "stale", _("No longer news")
         ORDER_GONE = "order_gone", _("The order was cancelled, refunded or deleted")
 

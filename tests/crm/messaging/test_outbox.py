@@ -92,6 +92,16 @@ def test_marketing_needs_consent_and_ends_with_it(store, news):
     assert gate.closed(message, NOW) == Reason.NO_CONSENT
 
 
+def test_review_requests_need_no_consent_and_end_when_refused(store):
+    message = make_message(store, purpose="review", recipient="asha@mail.example")
+    assert gate.closed(message, NOW) is None
+
+    consent.withdraw(store, "asha@mail.example", source="unsubscribe", purpose="review")
+
+    assert gate.closed(message, NOW) == Reason.UNWANTED
+    assert gate.closed(make_message(store, recipient="asha@mail.example"), NOW) is None
+
+
 def test_consent_in_one_store_is_none_in_another(store, news):
     consent.give(make_store(), "asha@mail.example", source="checkout")
 
