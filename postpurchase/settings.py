@@ -198,8 +198,14 @@ STATIC_ROOT = Path(os.environ.get("STATIC_ROOT", VAR_DIR / "static"))
 MEDIA_ROOT = Path(os.environ.get("MEDIA_ROOT", VAR_DIR / "media"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        # Compressing takes a minute, which is well spent once for each release and not on a first look.
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if env_bool("COMPRESS_STATIC", True)
+        else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    },
 }
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = "jpg jpeg png gif webp gz br woff woff2 map".split()
 
 # --- mail ---
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="Postpurchase <postpurchase@localhost>")

@@ -83,6 +83,7 @@ def set_environment(port: int, embedded: bool) -> None:
         "SITE_URL": f"http://localhost:{port}",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "DEBUG": "off",
+        "COMPRESS_STATIC": "off",
         # Mail goes to a page and never out.
         "EMAIL_BACKEND": "crm.messaging.mailbox.EmailBackend",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
@@ -124,9 +125,11 @@ def start(group: Group, port: int, shop_port: int) -> dict:
 
 
 def shop(port: int, url: str, web_url: str) -> Program:
-    command = [sys.executable, "-m", "postpurchase.demo", "--port", str(port), "--state", str(VAR / "demo-shop")]
-    keys = ["--key", SHOP_KEY, "--secret", SHOP_SECRET]
-    return Program("shop", [*command, *keys], healthy=lambda: answers(f"{url}/wp-json/"))
+    command = [sys.executable, "-m", "postpurchase.demo", "--port", str(port), "--url", url]
+    kept = ["--state", str(VAR / "demo-shop"), "--key", SHOP_KEY, "--secret", SHOP_SECRET]
+    pages = {"Portal": f"/s/{SLUG}/", "Mailbox": "/mailbox/", "Help desk": "/admin/", "API": "/api/v1/docs/"}
+    links = [part for name, path in pages.items() for part in ("--link", f"{name}={web_url}{path}")]
+    return Program("shop", [*command, *kept, *links], healthy=lambda: answers(f"{url}/wp-json/"))
 
 
 def make_admin() -> str:
