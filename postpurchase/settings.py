@@ -205,7 +205,7 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     },
 }
-WHITENOISE_SKIP_COMPRESS_EXTENSIONS = "jpg jpeg png gif webp gz br woff woff2 map".split()
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["jpg", "jpeg", "png", "gif", "webp", "gz", "br", "woff", "woff2", "map"]
 
 # --- mail ---
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="Postpurchase <postpurchase@localhost>")
