@@ -1,0 +1,115 @@
+"""How far the mirror of each store has come, and what could not be mirrored."""
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from crm.stores.models import Store
+
+
+class Resource(models.TextChoices):
+    CATEGORIES = "categories", _("Categories")
+    PRODUCTS = "products", _("Products")
+    VARIATIONS = "variations", _("Variations")
+    CUSTOMERS = "customers", _("Customers")
+    COUPONS = "coupons", _("Coupons")
+    ORDERS = "orders", _("Orders")
+    TRASH = "trash", _("Trashed orders")
+    REFUNDS = "refunds", _("Refunds")
+
+
+class SyncStateQuerySet(models.QuerySet):
+    def unfinished(self):
+        return self.filter(finished_at=None)
+
+
+class SyncState(models.Model):
+    """One store's walk through one kind of object: its place commits with each page, so that a kill repeats at most one."""
+
+    class Mode(models.TextChoices):
+        FULL = "full", _("Everything")
+        CHANGES = "changes", _("What changed")
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="sync_states", verbose_name=_("store"))
+    resource = models.CharField(_("resource"), max_length=20, choices=Resource)
+    mode = models.CharField(_("reads"), max_length=10, choices=Mode, default=Mode.FULL)
+    # By the shop's clock: every change up to then is held. Empty until a first walk has come to its end.
+    cursor = models.DateTimeField(_("up to date until"), null=True)
+
+    # The walk on its way, or the last one.
+    window_after = models.DateTimeField(null=True, editable=False)
+    window_until = models.DateTimeField(null=True, editable=False)
+    newest_seen = models.DateTimeField(null=True, editable=False)
+    # Pages that are held.
+    page = models.PositiveIntegerField(_("pages"), default=0)
+    # What the shop counted on the last page; fewer than before means that objects moved to earlier pages.
+    total = models.PositiveIntegerField(_("in the shop"), null=True)
+    # Where there are no pages of the shop's: the number of the last object that was dealt with.
+    position = models.BigIntegerField(default=0, editable=False)
+    read = models.PositiveIntegerField(_("read"), default=0)
+    written = models.PositiveIntegerField(_("written"), default=0)
+    kept_aside = models.PositiveIntegerField(_("kept aside"), default=0)
+    started_at = models.DateTimeField(_("started"), null=True)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+    error = models.TextField(_("error"), blank=True)
+
+    objects = SyncStateQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("sync state")
+        verbose_name_plural = _("sync states")
+        constraints = [models.UniqueConstraint(fields=["store", "resource"], name="sync_state_once_per_resource")]
+
+    def __str__(self):
+        return f"{self.store}: {self.get_resource_display()}"
+
+
+class KeptAsideQuerySet(models.QuerySet):
+    def for_store(self, store):
+        return self.filter(store=store)
+
+    def unresolved(self):
+        return self.filter(resolved_at=None)
+
+
+class KeptAside(models.Model):
+    """An object of the shop that could not be mirrored, with the reason; the rest of its page was."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    resource = models.CharField(_("resource"), max_length=20, choices=Resource)
+    # As text: what is wrong may be the number itself.
+    woo_id = models.CharField(_("number in the shop"), max_length=60)
+    # JSON as text: what PostgreSQL's own JSON refuses (half a surrogate, a NUL) may be just what is wrong.
+    payload = models.TextField(_("as the shop sent it"))
+    error = models.TextField(_("error"))
+    created_at = models.DateTimeField(_("kept since"), default=timezone.now)
+    resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
+
+    objects = KeptAsideQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("object kept aside")
+        verbose_name_plural = _("objects kept aside")
+        constraints = [
+            models.UniqueConstraint(fields=["store", "resource", "woo_id"], name="kept_aside_once_per_object")
+        ]
+
+    def __str__(self):
+        return f"{self.get_resource_display()} {self.woo_id}"
+
+
+class ConnectionCheck(models.Model):
+    """What came of the last look whether a shop can be reached and its keys suffice."""
+
+    store = models.OneToOneField(Store, models.CASCADE, related_name="connection_check", verbose_name=_("store"))
+    asked_at = models.DateTimeField(_("asked for"), null=True)
+    checked_at = models.DateTimeField(_("checked"), null=True)
+    is_ok = models.BooleanField(_("works"), null=True)
+    message = models.TextField(_("result"), blank=True)
+
+    class Meta:
+        verbose_name = _("connection check")
+        verbose_name_plural = _("connection checks")
+
+    def __str__(self):
+        return str(self.store)

@@ -1,0 +1,83 @@
+"""The customers of orders: rows for those who are not held yet."""
+
+from datetime import datetime
+
+from django.db import connection
+
+from crm.stores.models import Store
+
+from ..values import clipped, language
+from .page import Item, encode
+
+_REGISTERED = """
+    INSERT INTO orders_customer (
+        store_id, woo_id, email, first_name, last_name, phone, username, role, language, is_paying_customer,
+        billing, shipping, meta_data, digest)
+    SELECT %(store)s, r.woo_id, '', '', '', '', '', '', '', false, '{}'::jsonb, '{}'::jsonb, '[]'::jsonb, ''
+    FROM unnest(%(woo_ids)s::bigint[]) AS r(woo_id)
+    WHERE NOT EXISTS (SELECT FROM orders_customer c WHERE c.store_id = %(store)s AND c.woo_id = r.woo_id)
+    ORDER BY r.woo_id
+    ON CONFLICT (store_id, woo_id) DO NOTHING
+"""
+
+# A guest looks as on the order that was changed last.
+_GUESTS = """
+    INSERT INTO orders_customer AS held (
+        store_id, email, first_name, last_name, phone, username, role, language, is_paying_customer,
+        billing, shipping, meta_data, digest, date_created_gmt, date_modified_gmt, synced_at)
+    SELECT %(store)s, r.email, r.first_name, r.last_name, r.phone, '', '', r.language, r.has_paid,
+        r.billing, r.shipping, '[]'::jsonb, '', r.created, r.modified, now()
+    FROM jsonb_to_recordset(%(guests)s::jsonb) AS r(
+        email text, first_name text, last_name text, phone text, language text, has_paid boolean,
+        billing jsonb, shipping jsonb, created timestamptz, modified timestamptz)
+    ORDER BY r.email
+    ON CONFLICT (store_id, email) WHERE woo_id IS NULL DO UPDATE SET
+        first_name = EXCLUDED.first_name, last_name = EXCLUDED.last_name, phone = EXCLUDED.phone,
+        language = CASE WHEN EXCLUDED.language <> '' THEN EXCLUDED.language ELSE held.language END,
+        is_paying_customer = held.is_paying_customer OR EXCLUDED.is_paying_customer,
+        billing = EXCLUDED.billing, shipping = EXCLUDED.shipping,
+        date_created_gmt = least(held.date_created_gmt, EXCLUDED.date_created_gmt),
+        date_modified_gmt = EXCLUDED.date_modified_gmt, synced_at = EXCLUDED.synced_at
+    WHERE held.date_modified_gmt IS NULL OR held.date_modified_gmt <= EXCLUDED.date_modified_gmt
+        OR held.date_created_gmt > EXCLUDED.date_created_gmt
+    RETURNING id, date_created_gmt, xmax = 0
+"""
+
+
+def add_buyers(store: Store, items: list[Item]) -> list[tuple[int, datetime | None]]:
+    """Make sure that there is a customer for each order; returns (primary key, first order's date) of new guests."""
+    registered = sorted({item.row["customer_woo_id"] for item in items} - {0})
+    guests: dict[str, dict] = {}
+    for item in sorted(items, key=lambda item: item.row["date_modified_gmt"] or ""):
+        row = item.row
+        if row["customer_woo_id"] or not row["billing_email"]:
+            continue
+        guest = _guest(row)
+        if other := guests.get(row["billing_email"]):
+            guest["created"] = min(filter(None, [guest["created"], other["created"]]), default=None)
+            guest["has_paid"] = guest["has_paid"] or other["has_paid"]
+            guest["language"] = guest["language"] or other["language"]
+        guests[row["billing_email"]] = guest
+    with connection.cursor() as cursor:
+        if registered:
+            cursor.execute(_REGISTERED, {"store": store.pk, "woo_ids": registered})
+        if not guests:
+            return []
+        cursor.execute(_GUESTS, {"store": store.pk, "guests": encode(list(guests.values())).decode()})
+        return [(pk, created) for pk, created, is_new in cursor.fetchall() if is_new]
+
+
+def _guest(row: dict) -> dict:
+    billing, shipping = row["billing"], row["shipping"]
+    return {
+        "email": row["billing_email"],
+        "first_name": clipped(billing.get("first_name"), 200),
+        "last_name": clipped(billing.get("last_name"), 200),
+        "phone": clipped(billing.get("phone") or shipping.get("phone"), 60),
+        "language": language(row["meta_data"]),
+        "has_paid": bool(row["is_paid"] or row["date_paid_gmt"]),
+        "billing": billing,
+        "shipping": shipping,
+        "created": row["date_created_gmt"],
+        "modified": row["date_modified_gmt"],
+    }

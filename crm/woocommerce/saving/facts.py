@@ -1,0 +1,85 @@
+"""What a page of orders tells that was not known before, as events.
+
+History is silent: of an order that was not held, only what happened since the shop was connected is told. What has no date of its
+own there counts as having happened when the order was made, so that in doubt nothing is told.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from crm.events.recording import Fact, record_many
+from crm.orders.models import Order
+from crm.stores.models import Store
+
+from .page import Held, Item
+
+
+def record_facts(
+    store: Store,
+    items: list[Item],
+    held: dict[int, Held],
+    written: dict[int, int],
+    new_guests: list[tuple[int, datetime | None]],
+    new_refunds: list[tuple[int, int, Decimal]],
+) -> None:
+    """Record what the orders that were written tell. `new_refunds` are (number in the shop, order's primary key, amount)."""
+    facts = [
+        Fact("customer.created", str(pk), customer_id=pk, occurred_at=created)
+        for pk, created in new_guests
+        if created and created >= store.announce_from
+    ]
+    refunds_of: dict[int, list[tuple[int, Decimal]]] = {}
+    for woo_id, order_id, amount in new_refunds:
+        refunds_of.setdefault(order_id, []).append((woo_id, amount))
+    order_facts = []
+    for item in items:
+        if pk := written.get(item.woo_id):
+            order_facts += _facts(store, item, held.get(item.woo_id), pk, refunds_of.get(pk, []))
+    if order_facts:
+        customers = dict(
+            Order.objects.filter(pk__in={fact.order_id for fact in order_facts}).values_list("pk", "customer_id")
+        )
+        for fact in order_facts:
+            fact.customer_id = customers[fact.order_id]
+    record_many(store, facts + order_facts)
+
+
+def _facts(store: Store, item: Item, held: Held | None, pk: int, refunds: list[tuple[int, Decimal]]) -> Iterator[Fact]:
+    row = item.row
+    created, paid, completed = (_moment(row[f"date_{name}_gmt"]) for name in ("created", "paid", "completed"))
+    was_status, was_paid, was_paid_at = held.extra if held else (None, False, None)
+    was_deleted = bool(held and held.deleted_at)
+
+    def happened(type, own_date, key=None, data=None, silent=False):
+        """The fact, unless it is history."""
+        if silent or (held is None and not _is_news(own_date or created)):
+            return
+        data = data or {name: row[name] for name in ("number", "total", "currency", "status")}
+        when = own_date or (item.modified if held else created)
+        yield Fact(type, key or str(item.woo_id), order_id=pk, data=data, occurred_at=when)
+
+    def _is_news(when):
+        return bool(when and when >= store.announce_from)
+
+    if not held and not item.is_trashed:
+        yield from happened("order.created", created)
+    if row["is_paid"] and not was_paid:
+        # Set back to unpaid and to paid again: it was paid before the shop was connected and stays history.
+        was_history = bool(was_paid_at and not _is_news(was_paid_at))
+        yield from happened("order.paid", paid, silent=was_history)
+    if row["status"] == "completed" and was_status != "completed":
+        yield from happened("order.completed", completed)
+    if row["status"] == "cancelled" and was_status != "cancelled":
+        yield from happened("order.cancelled", None)
+    for woo_id, amount in refunds:
+        yield from happened(
+            "order.refunded", None, key=str(woo_id), data={"amount": f"{amount:f}", "currency": row["currency"]}
+        )
+    if held and (held.digest != item.digest or was_deleted):
+        data = {"status": row["status"], "was": was_status}
+        yield from happened("order.updated", item.modified, key=f"{item.woo_id}:{item.digest}", data=data)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,160 @@
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+
+from django.db import connection
+
+from crm.orders.models import LineItem, Refund
+from crm.stores.models import Store
+
+from .. import mapping
+from .buyers import add_buyers
+from .facts import record_facts
+from .page import Held, Item, Mirror, Saved, counts, joined, make_item, save, upsert
+
+MIRROR = Mirror(
+    resource="orders",
+    table="orders_order",
+    columns={
+        "woo_id": "bigint",
+        "date_created_gmt": "timestamptz",
+        "date_modified_gmt": "timestamptz",
+        "meta_data": "jsonb",
+        "number": "text",
+        "status": "text",
+        "currency": "text",
+        "customer_woo_id": "bigint",
+        "billing_email": "text",
+        "order_key": "text",
+        "created_via": "text",
+        "prices_include_tax": "boolean",
+        "total": "numeric",
+        "total_tax": "numeric",
+        "shipping_total": "numeric",
+        "shipping_tax": "numeric",
+        "discount_total": "numeric",
+        "discount_tax": "numeric",
+        "refunded_total": "numeric",
+        "payment_method": "text",
+        "payment_method_title": "text",
+        "customer_note": "text",
+        "date_paid_gmt": "timestamptz",
+        "date_completed_gmt": "timestamptz",
+        "billing": "jsonb",
+        "shipping": "jsonb",
+        "tax_lines": "jsonb",
+        "shipping_lines": "jsonb",
+        "fee_lines": "jsonb",
+        "coupon_lines": "jsonb",
+        "_is_paid": "boolean",
+    },
+    map=lambda payload: _item(payload, set()),
+    held=("status", "is_paid", "date_paid_gmt"),
+)
+
+
+def save_orders(store: Store, payloads: Iterable[dict], at: datetime, *, revive: bool = False) -> Saved:
+    """Save orders with their lines and refunds, and record what happened to them as events.
+
+    Carts (`checkout-draft`) are left out. The customer is the registered one, or the guest with the order's e-mail address
+    (or whoever that guest was joined to); both are made where they are not held yet. A refund's lines come by `save_refunds`.
+    """
+    payloads = list(payloads)
+    orders = [payload for payload in payloads if mapping.is_order(payload)]
+
+    def write(items, held):
+        return counts(items, held, _write(store, items, held, at))
+
+    saved = save(replace(MIRROR, map=partial(_item, paid=set(store.paid_statuses))), store, orders, at, write, revive)
+    saved.ignored += len(payloads) - len(orders)
+    return saved
+
+
+def _item(payload: dict, paid: set[str]) -> Item:
+    row, lines, refunds = mapping.order(payload)
+    row["refunded_total"] = f"{sum((Decimal(refund['amount']) for refund in refunds), Decimal(0)):f}"
+    item = make_item(row, payload, lines=lines, refunds=refunds)
+    # After the digest was taken: it is the store's opinion and not the shop's.
+    is_paid = row["is_paid"] = row["status"] in paid
+    item.json = b'{"_is_paid":%b,%b' % (b"true" if is_paid else b"false", item.json[1:])
+    return item
+
+
+_CUSTOMERS = """
+    LEFT JOIN orders_customer c ON r.customer_woo_id > 0 AND c.store_id = %(store)s AND c.woo_id = r.customer_woo_id
+    LEFT JOIN orders_customer g ON r.customer_woo_id = 0 AND r.billing_email <> ''
+        AND g.store_id = %(store)s AND g.woo_id IS NULL AND g.email = r.billing_email
+"""
+
+_LINES = """
+    INSERT INTO orders_lineitem (
+        store_id, order_id, woo_id, product_id, product_id_in_shop, variation_id_in_shop, name, sku, quantity, price,
+        subtotal, subtotal_tax, total, total_tax, image_url, taxes, meta_data)
+    SELECT %(store)s, o.id, r.woo_id, coalesce(v.id, p.id), r.product_id_in_shop, r.variation_id_in_shop, r.name, r.sku,
+        r.quantity, r.price, r.subtotal, r.subtotal_tax, r.total, r.total_tax, r.image_url, r.taxes, r.meta_data
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
+        order_woo_id bigint, woo_id bigint, product_id_in_shop bigint, variation_id_in_shop bigint, name text, sku text,
+        quantity numeric, price numeric, subtotal numeric, subtotal_tax numeric, total numeric, total_tax numeric,
+        image_url text, taxes jsonb, meta_data jsonb)
+    JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
+    LEFT JOIN orders_product v ON v.store_id = %(store)s AND v.woo_id = nullif(r.variation_id_in_shop, 0)
+    LEFT JOIN orders_product p ON p.store_id = %(store)s AND p.woo_id = nullif(r.product_id_in_shop, 0)
+    ORDER BY o.id, r.woo_id
+    ON CONFLICT (order_id, woo_id) DO UPDATE SET
+        product_id = EXCLUDED.product_id, product_id_in_shop = EXCLUDED.product_id_in_shop,
+        variation_id_in_shop = EXCLUDED.variation_id_in_shop, name = EXCLUDED.name, sku = EXCLUDED.sku,
+        quantity = EXCLUDED.quantity, price = EXCLUDED.price, subtotal = EXCLUDED.subtotal,
+        subtotal_tax = EXCLUDED.subtotal_tax, total = EXCLUDED.total, total_tax = EXCLUDED.total_tax,
+        image_url = EXCLUDED.image_url, taxes = EXCLUDED.taxes, meta_data = EXCLUDED.meta_data
+"""
+
+_REFUNDS = """
+    INSERT INTO orders_refund AS held (store_id, order_id, woo_id, amount, reason, refunded_payment, meta_data)
+    SELECT %(store)s, o.id, r.woo_id, r.amount, r.reason, false, '[]'::jsonb
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(order_woo_id bigint, woo_id bigint, amount numeric, reason text)
+    JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
+    ORDER BY r.woo_id
+    ON CONFLICT (store_id, woo_id) DO UPDATE
+        SET order_id = EXCLUDED.order_id, amount = EXCLUDED.amount, reason = EXCLUDED.reason
+        WHERE (held.order_id, held.amount, held.reason) IS DISTINCT FROM (EXCLUDED.order_id, EXCLUDED.amount, EXCLUDED.reason)
+    RETURNING woo_id, order_id, amount, xmax = 0
+"""
+
+# Lines and refunds that the new version of an order does not have any more.
+_STALE = """
+    SELECT id FROM {table} held WHERE order_id = ANY(%(orders)s) AND NOT EXISTS (
+        SELECT FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(order_woo_id bigint, woo_id bigint)
+        JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
+        WHERE o.id = held.order_id AND r.woo_id = held.woo_id
+    )
+"""
+
+
+def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime) -> dict[int, int]:
+    new_guests = add_buyers(store, items)
+    more = {"customer_id": "coalesce(c.id, g.joined_to_id, g.id)", "is_paid": "r._is_paid"}
+    written = upsert(MIRROR, store, at, items, more=more, joins=_CUSTOMERS)
+    updated = [pk for woo_id, pk in written.items() if woo_id in held]
+    _write_children(LineItem, _LINES, store, updated, joined(item.lines for item in items if item.woo_id in written))
+    refunds = joined(item.refunds for item in items if item.woo_id in written)
+    returned = _write_children(Refund, _REFUNDS, store, updated, refunds)
+    record_facts(store, items, held, written, new_guests, [row[:3] for row in returned if row[3]])
+    return written
+
+
+def _write_children(model, sql, store, updated, rows):
+    """Replace what the orders have of lines or refunds; returns what the statement returns."""
+    with connection.cursor() as cursor:
+        if updated:
+            cursor.execute(
+                _STALE.format(table=model._meta.db_table), {"store": store.pk, "orders": updated, "rows": rows}
+            )
+            if stale := [pk for (pk,) in cursor.fetchall()]:
+                # By Django, which knows what else refers to them.
+                model.objects.filter(pk__in=stale).delete()
+        if rows == "[]":
+            return []
+        cursor.execute(sql, {"store": store.pk, "rows": rows})
+        return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,134 @@
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import DataError, IntegrityError, connection, transaction
+
+from crm.events.recording import Fact, record_many
+from crm.orders.locking import lock_mirror
+from crm.orders.models import Order
+from crm.stores.models import Store
+
+from .. import mapping
+from ..models import KeptAside
+from ..values import MappingError
+from .deleting import add_up_refunds
+from .page import Saved, encode, keep_aside
+
+_REFUNDS = """
+    INSERT INTO orders_refund AS held (
+        store_id, order_id, woo_id, amount, reason, date_created_gmt, refunded_payment, meta_data, lines_synced_at)
+    SELECT %(store)s, o.id, r.woo_id, r.amount, r.reason, r.date_created_gmt, r.refunded_payment, r.meta_data, %(at)s
+    FROM jsonb_to_recordset(%(refunds)s::jsonb) AS r(
+        order_woo_id bigint, woo_id bigint, amount numeric, reason text, date_created_gmt timestamptz,
+        refunded_payment boolean, meta_data jsonb)
+    JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
+    ORDER BY r.woo_id
+    ON CONFLICT (store_id, woo_id) DO UPDATE SET
+        order_id = EXCLUDED.order_id, amount = EXCLUDED.amount, reason = EXCLUDED.reason,
+        date_created_gmt = EXCLUDED.date_created_gmt, refunded_payment = EXCLUDED.refunded_payment,
+        meta_data = EXCLUDED.meta_data, lines_synced_at = EXCLUDED.lines_synced_at
+    RETURNING woo_id, id, order_id, xmax = 0
+"""
+
+_STALE_LINES = """
+    DELETE FROM orders_refundline l USING orders_refund f
+    WHERE f.id = l.refund_id AND f.id = ANY(%(written)s) AND NOT EXISTS (
+        SELECT FROM jsonb_to_recordset(%(lines)s::jsonb) AS r(refund_woo_id bigint, woo_id bigint)
+        WHERE r.refund_woo_id = f.woo_id AND r.woo_id = l.woo_id
+    )
+"""
+
+_LINES = """
+    INSERT INTO orders_refundline (refund_id, woo_id, line_item_id, name, quantity, total, total_tax)
+    SELECT f.id, r.woo_id, i.id, r.name, r.quantity, r.total, r.total_tax
+    FROM jsonb_to_recordset(%(lines)s::jsonb) AS r(
+        refund_woo_id bigint, woo_id bigint, line_woo_id bigint, name text, quantity numeric, total numeric,
+        total_tax numeric)
+    JOIN orders_refund f ON f.store_id = %(store)s AND f.woo_id = r.refund_woo_id
+    LEFT JOIN orders_lineitem i ON i.order_id = f.order_id AND i.woo_id = r.line_woo_id
+    ORDER BY f.id, r.woo_id
+    ON CONFLICT (refund_id, woo_id) DO UPDATE SET
+        line_item_id = EXCLUDED.line_item_id, name = EXCLUDED.name, quantity = EXCLUDED.quantity,
+        total = EXCLUDED.total, total_tax = EXCLUDED.total_tax
+"""
+
+
+@transaction.atomic
+def save_refunds(store: Store, payloads: Iterable[dict], at: datetime) -> Saved:
+    """Save refunds with their lines; each names its order in `parent_id`. Those of orders that are not held are ignored.
+
+    A refund is never changed in a shop, only made and deleted, so there are no versions to compare.
+    """
+    saved = Saved()
+    broken: list[tuple[dict, str]] = []
+    refunds: dict[int, tuple[dict, list[dict], dict]] = {}
+    for payload in payloads:
+        try:
+            row, lines = mapping.refund(payload)
+        except MappingError as error:
+            broken.append((payload, str(error)))
+        else:
+            refunds[row["woo_id"]] = row, lines, payload
+    lock_mirror(store)
+    broken += _write(store, sorted(refunds.values(), key=lambda refund: refund[0]["woo_id"]), at, saved)
+    keep_aside("refunds", store, broken, at, saved)
+    bad = {number for number, _error in saved.kept_aside}
+    good = [str(woo_id) for woo_id in refunds if str(woo_id) not in bad]
+    KeptAside.objects.for_store(store).unresolved().filter(resource="refunds", woo_id__in=good).update(resolved_at=at)
+    return saved
+
+
+def _write(store, refunds, at, saved) -> list[tuple[dict, str]]:
+    """Write all at once; when PostgreSQL refuses, halve. Returns what it refuses."""
+    if not refunds:
+        return []
+    try:
+        with transaction.atomic():
+            written = _upsert(store, refunds, at)
+    except (DataError, IntegrityError) as error:
+        if len(refunds) == 1:
+            return [(refunds[0][2], f"PostgreSQL refuses it: {str(error).splitlines()[0]}")]
+        middle = len(refunds) // 2
+        return _write(store, refunds[:middle], at, saved) + _write(store, refunds[middle:], at, saved)
+    new = {woo_id: order_id for woo_id, _pk, order_id, is_new in written if is_new}
+    saved.created += len(new)
+    saved.updated += len(written) - len(new)
+    saved.ignored += len(refunds) - len(written)
+    _record(store, [row for row, _lines, _payload in refunds if row["woo_id"] in new], new)
+    return []
+
+
+def _upsert(store, refunds, at):
+    with connection.cursor() as cursor:
+        rows = encode([row for row, _lines, _payload in refunds]).decode()
+        cursor.execute(_REFUNDS, {"store": store.pk, "at": at, "refunds": rows})
+        written = cursor.fetchall()
+        lines = encode([line for _row, lines, _payload in refunds for line in lines]).decode()
+        parameters = {"store": store.pk, "written": [pk for _woo_id, pk, *_rest in written], "lines": lines}
+        cursor.execute(_STALE_LINES, parameters)
+        cursor.execute(_LINES, parameters)
+    add_up_refunds(store, [row["order_woo_id"] for row, _lines, _payload in refunds])
+    return written
+
+
+def _record(store, rows, order_ids):
+    """Tell of refunds that the order itself has not told of."""
+    if not rows:
+        return
+    orders = Order.objects.in_bulk(set(order_ids.values()))
+    facts = []
+    for row in rows:
+        order = orders[order_ids[row["woo_id"]]]
+        when = datetime.fromisoformat(row["date_created_gmt"]) if row["date_created_gmt"] else None
+        if when and when >= store.announce_from:
+            facts.append(
+                Fact(
+                    "order.refunded",
+                    str(row["woo_id"]),
+                    customer_id=order.customer_id,
+                    order_id=order.pk,
+                    data={"amount": row["amount"], "currency": order.currency},
+                    occurred_at=when,
+                )
+            )
+    record_many(store, facts)
