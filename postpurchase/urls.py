@@ -10,4 +10,5 @@ urlpatterns = [
     path("", include("crm.portal.urls")),
     path("", include("crm.messaging.urls")),
     path("", include("crm.shipping.urls")),
+    path("", include("support.urls")),
 ]

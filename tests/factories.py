@@ -168,3 +168,15 @@ def make_account(customer, points=0) -> Account:
         ledger.post(account, "adjust", points, "opening")
         account.refresh_from_db()
     return account
+
+
+# --- support ---
+
+
+def make_ticket(store, customer=None, **fields):
+    """A customer's question, opened at NOW over the telephone (nothing is mailed for that) unless told."""
+    from support import tickets
+
+    n = next(_count)
+    defaults = {"subject": f"Question {n}", "text": "Where is my parcel?", "channel": "phone", "at": NOW}
+    return tickets.open(store, customer=customer, **defaults | fields)

@@ -1,0 +1,27 @@
+from crm.events.subscribing import on
+
+from . import tickets
+
+# Stars; who gives so few should hear from a person.
+LOW_SCORE = 3
+
+
+@on("survey.answered")
+def follow_up_low_scores(events):
+    for event in events:
+        if event.data["score"] <= LOW_SCORE:
+            tickets.follow_up(
+                event.store,
+                answer=event.key,
+                score=event.data["score"],
+                text=event.data.get("text") or "",
+                product=event.data.get("product") or "",
+                customer=event.customer,
+                order=event.order,
+            )
+
+
+@on("customer.joined")
+def take_tickets_along(events):
+    for event in events:
+        tickets.move_tickets(event.store, event.data["guest_id"], event.data["customer_id"])
