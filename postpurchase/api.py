@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from crm.events.api import EventViewSet
 from crm.orders.api import CustomerViewSet, OrderViewSet, ProductViewSet, RefundViewSet
+from support.api import MessageViewSet, TicketViewSet
 
 router = SimpleRouter()
 router.register("customers", CustomerViewSet)
@@ -13,6 +14,8 @@ router.register("orders", OrderViewSet)
 router.register("products", ProductViewSet)
 router.register("refunds", RefundViewSet)
 router.register("events", EventViewSet)
+router.register("tickets", TicketViewSet)
+router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="api-schema"),
