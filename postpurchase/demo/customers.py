@@ -4,9 +4,21 @@ import hashlib
 import re
 from datetime import datetime
 
-from .orders import Orders, address
-from .state import Refused, stamp
+from .state import Refused, State, stamp
 
+ADDRESS = [
+    "first_name",
+    "last_name",
+    "company",
+    "address_1",
+    "address_2",
+    "city",
+    "state",
+    "postcode",
+    "country",
+    "email",
+    "phone",
+]
 # WordPress's own idea of an address: ASCII only, a dot in the domain.
 EMAIL = re.compile(r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")
 
@@ -20,7 +32,11 @@ def avatar(email: str, size: int = 96) -> str:
     return f"https://secure.gravatar.com/avatar/{digest}?s={size}&d=mm&r=g"
 
 
-class Customers(Orders):
+def address(given: dict | None, email: bool = True) -> dict:
+    return {key: str((given or {}).get(key) or "") for key in ADDRESS if email or key != "email"}
+
+
+class Customers(State):
     def customer(self, customer_id: int) -> dict:
         try:
             return self.rows["customers"][customer_id]
@@ -54,7 +70,7 @@ class Customers(Orders):
                 )
                 raise Refused("registration-error-email-exists", message, 400)
             created = stamp(at) if at else self.at()
-            customer = {
+            customer: dict = {
                 "id": self.number("user"),
                 "date_created_gmt": created,
                 "date_modified_gmt": created if role == "customer" else None,
@@ -99,7 +115,8 @@ class Customers(Orders):
             for order in self.rows["orders"].values():
                 if order["customer_id"] == customer_id:
                     order["customer_id"] = 0
-                    self._saved(order, quiet=True)
+                    order["date_modified_gmt"] = self.at()
+                    self.keep("orders", order)
             self.drop("customers", customer_id)
             self.tell("customer.deleted", customer_id)
 

@@ -1,7 +1,8 @@
 """`OPTIONS`: a route's description of itself, with the arguments and properties of what the demo serves."""
 
+from .customers import ADDRESS
 from .order_routes import READABLE
-from .orders import ADDRESS, PLAIN_FIELDS
+from .orders import PLAIN_FIELDS
 from .rest import Route
 
 READING: dict[str, dict] = {

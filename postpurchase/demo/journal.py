@@ -14,10 +14,10 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS held (kind TEXT, id INTEGER, body TEXT, PRI
 
 
 @contextlib.contextmanager
-def open_shop(folder: Path | None, seed: int, **size: int) -> Iterator[Shop]:
+def open_shop(folder: Path | None, seed: int, customers: int = 300, orders: int = 3000) -> Iterator[Shop]:
     """The shop that the folder holds, or a new one of a year; without a folder it lives in memory alone."""
     if folder is None:
-        yield year_shop(seed, **size)
+        yield year_shop(seed, customers=customers, orders=orders)
         return
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"shop-{seed}-{LAYOUT}.sqlite3"
@@ -26,7 +26,7 @@ def open_shop(folder: Path | None, seed: int, **size: int) -> Iterator[Shop]:
         file.execute("PRAGMA journal_mode=WAL")
         file.execute("PRAGMA synchronous=OFF")
         file.execute(SCHEMA)
-        shop = load(file) or first_save(file, year_shop(seed, **size))
+        shop = load(file) or first_save(file, year_shop(seed, customers=customers, orders=orders))
         shop.keepers.append(lambda table, row_id, row: write(file, shop, table, row_id, row))
         yield shop
 
@@ -36,7 +36,7 @@ def load(file: sqlite3.Connection) -> Shop | None:
     held = file.execute("SELECT kind, id, body FROM held ORDER BY kind, id").fetchall()
     for kind, row_id, body in held:
         if kind == "numbers":
-            shop.rows["numbers"] = json.loads(body)
+            shop.numbers = json.loads(body)
         else:
             shop.rows[kind][row_id] = json.loads(body)
     return shop if held else None
@@ -45,11 +45,9 @@ def load(file: sqlite3.Connection) -> Shop | None:
 def first_save(file: sqlite3.Connection, shop: Shop) -> Shop:
     file.execute("BEGIN")
     for table, rows in shop.rows.items():
-        if table != "numbers":
-            file.executemany(
-                "INSERT INTO held VALUES (?, ?, ?)", ((table, key, json.dumps(row)) for key, row in rows.items())
-            )
-    file.execute("INSERT INTO held VALUES ('numbers', 0, ?)", [json.dumps(shop.rows["numbers"])])
+        bodies = ((table, key, json.dumps(row)) for key, row in rows.items())
+        file.executemany("INSERT INTO held VALUES (?, ?, ?)", bodies)
+    file.execute("INSERT INTO held VALUES ('numbers', 0, ?)", [json.dumps(shop.numbers)])
     file.execute("COMMIT")
     return shop
 
@@ -61,5 +59,5 @@ def write(file: sqlite3.Connection, shop: Shop, table: str, row_id: int, row: di
         file.execute("DELETE FROM held WHERE kind = ? AND id = ?", [table, row_id])
     else:
         file.execute("REPLACE INTO held VALUES (?, ?, ?)", [table, row_id, json.dumps(row)])
-    file.execute("REPLACE INTO held VALUES ('numbers', 0, ?)", [json.dumps(shop.rows["numbers"])])
+    file.execute("REPLACE INTO held VALUES ('numbers', 0, ?)", [json.dumps(shop.numbers)])
     file.execute("COMMIT")

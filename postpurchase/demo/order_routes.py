@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from .orders import STATUSES
+from .orders import STATUSES, TRACKING
 from .params import invalid, listing, not_one_of, within
 from .rest import Call, Refused, Response, refused_body, route
 from .web import json_response
@@ -189,9 +189,8 @@ def batch_orders(call: Call) -> Response:
 
 def list_trackings(call: Call, order_id: int) -> Response:
     """Shipment Tracking's own route over the same meta."""
-    held = next(
-        (m["value"] for m in call.shop.order(order_id)["meta_data"] if m["key"] == "_wc_shipment_tracking_items"), []
-    )
+    meta = call.shop.order(order_id)["meta_data"]
+    held: list[dict] = next((m["value"] for m in meta if m["key"] == TRACKING), [])
     return json_response(
         [
             {

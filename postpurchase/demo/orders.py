@@ -4,6 +4,8 @@ import hashlib
 from datetime import datetime
 
 from . import pricing
+from .catalogue import Catalogue
+from .customers import Customers, address
 from .notes import Notes
 from .pricing import cents, money
 from .state import Refused, stamp
@@ -26,19 +28,6 @@ PAYMENTS = {
     "bacs": "Direct bank transfer",
     "": "",
 }
-ADDRESS = [
-    "first_name",
-    "last_name",
-    "company",
-    "address_1",
-    "address_2",
-    "city",
-    "state",
-    "postcode",
-    "country",
-    "email",
-    "phone",
-]
 PLAIN_FIELDS = [
     "customer_note",
     "payment_method",
@@ -51,11 +40,7 @@ PLAIN_FIELDS = [
 TRACKING = "_wc_shipment_tracking_items"
 
 
-def address(given: dict | None, email: bool = True) -> dict:
-    return {key: str((given or {}).get(key) or "") for key in ADDRESS if email or key != "email"}
-
-
-class Orders(Notes):
+class Orders(Notes, Catalogue, Customers):
     def _digest(self, *parts) -> str:
         return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from . import goods
 from .html import amount, choice, esc, field, folded, form, frame, plain
 from .orders import PAYMENTS, STATUSES
+from .pictures import drawn
 from .shop import Refused
 from .web import Request, Response, html_response, redirect
 
@@ -56,9 +57,9 @@ class Pages:
     def picture(self, name: str) -> Response | None:
         sku = name.removesuffix(".svg").upper()
         for product in self.shop.rows["products"].values():
-            if product["sku"] == sku and product["images"]:
+            if product["sku"] == sku and sku in goods.DRAWING:
                 category = self.shop.rows["categories"][product["categories"][0]]["name"]
-                svg = goods.picture(category, goods.EMOJI.get(sku, "🎁"), product["name"])
+                svg = drawn(goods.DRAWING[sku], goods.COLOURS[category], product["name"])
                 return Response(
                     200, svg.encode(), [("Content-Type", "image/svg+xml"), ("Cache-Control", "max-age=86400")]
                 )
@@ -169,7 +170,7 @@ class Pages:
         items = ", ".join(f"{line['quantity']} × {line['name']}" for line in order["line_items"]) or "nothing in it"
         back = "".join(f" · refunded {amount(self.shop, refund['total'].lstrip('-'))}" for refund in order["refunds"])
         who = "customer" if order["customer_id"] else "guest"
-        placed = self.shop.local(order["date_created_gmt"]).replace("T", " ")[:16]
+        placed = self.shop.clock(order["date_created_gmt"])[:16]
         return (
             f'<li class="card" id="order-{order["id"]}"><div class="row"><strong>#{order["id"]}</strong>'
             f'<span class="pill {esc(status)}">{esc(STATUSES.get(status, status))}</span><span dir="auto">{esc(name)}</span>'
@@ -216,7 +217,7 @@ class Pages:
         off = [hook["topic"] for hook in hooks if hook["status"] != "active"]
         head = f'<p class="mute">{len(hooks)} webhooks, {len(off)} of them off{": " + esc(", ".join(off)) if off else ""}. '
         rows = "".join(
-            f"<li><span>{esc(self.shop.local(row['at'])[11:])}</span><strong>{esc(row['topic'])}</strong><span>{row['id'] or ''}</span>"
+            f"<li><span>{esc(self.shop.clock(row['at'])[11:])}</span><strong>{esc(row['topic'])}</strong><span>{row['id'] or ''}</span>"
             f'<span class="pill {"ok" if isinstance(row["answered"], int) and row["answered"] < 303 else "no"}">{esc(row["answered"])}</span>'
             f'<span class="to">{esc(row["to"])}, {row["ms"]} ms</span></li>'
             for row in list(self.shop.deliveries)[:20]

@@ -3,7 +3,7 @@
 import random
 import unicodedata
 
-INDIA = {
+INDIA: dict = {
     "first": [
         "Asha",
         "Priya",
@@ -56,7 +56,7 @@ INDIA = {
     "phone": "+91 98",
     "extra": ["", "", "Flat 3/B", "2nd floor, Shanti Niwas"],
 }
-EUROPE = {
+EUROPE: dict = {
     "first": [
         "Anna",
         "Jürgen",
@@ -104,7 +104,7 @@ EUROPE = {
     "phone": "+49 30",
     "extra": ["", "", "", "c/o Café Zimt"],
 }
-AMERICA = {
+AMERICA: dict = {
     "first": [
         "Emily",
         "Jordan",

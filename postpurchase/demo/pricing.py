@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 # Of one priority only the most specific rate applies, so IGST meets only states other than the shop's own.
-TAX_RATES = [
+TAX_RATES: list[dict] = [
     {"id": 1, "country": "IN", "state": "MH", "rate": 9, "name": "CGST", "priority": 1, "class": "standard"},
     {"id": 2, "country": "IN", "state": "MH", "rate": 9, "name": "SGST", "priority": 2, "class": "standard"},
     {"id": 3, "country": "IN", "state": "", "rate": 18, "name": "IGST", "priority": 1, "class": "standard"},
@@ -132,12 +132,12 @@ def calculate(order: dict, new_id: Callable[[], int]) -> None:
         for rate in rates_for(address, tax_class):
             rates[rate["id"]] = rate
             part = round_half_up(total * rate["rate"] / 100)
-            before = "" if subtotal is None else round_half_up(subtotal * rate["rate"] / 100)
+            before = round_half_up((subtotal or 0) * rate["rate"] / 100)
             parts.append(
-                {"id": rate["id"], "total": money(part), "subtotal": before if before == "" else money(before)}
+                {"id": rate["id"], "total": money(part), "subtotal": "" if subtotal is None else money(before)}
             )
             sums[rate["id"]] = sums.get(rate["id"], 0) + part
-            whole, whole_before = whole + part, whole_before + (before or 0)
+            whole, whole_before = whole + part, whole_before + before
         return parts, whole, whole_before
 
     lines_total = lines_subtotal = tax_after = tax_before = fees = freight = freight_tax = fee_tax = 0

@@ -32,7 +32,8 @@ class Refunds(Orders):
                 amount = money(self.refundable(order))
                 if not order["refunds"]:
                     lines = {line["id"]: line["quantity"] for line in order["line_items"]}
-            given = [share_of(line, lines[line["id"]]) for line in order["line_items"] if line["id"] in (lines or {})]
+            wanted = lines or {}
+            given = [share_of(line, wanted[line["id"]]) for line in order["line_items"] if line["id"] in wanted]
             return self.create_refund(
                 order_id, amount=amount, reason=reason, line_items=given, api_restock=restock, at=at
             )

@@ -30,10 +30,8 @@ class Renderer:
     def __init__(self, shop: Shop, base: str, dp: int = 2):
         self.shop, self.base, self.dp = shop, base, dp
 
-    def links(self, path: str, item: int | str | None = None, allow: list[str] | None = None, **more) -> dict:
+    def links(self, path: str, item: int | str, allow: list[str] | None = None, **more: list[dict]) -> dict:
         collection = {"collection": [{"href": f"{self.base}/{path}"}]}
-        if item is None:
-            return collection | more
         self_link: dict = {"href": f"{self.base}/{path}/{item}", "targetHints": {"allow": allow or EVERYTHING}}
         return {"self": [self_link]} | collection | more
 
@@ -86,7 +84,7 @@ class Renderer:
         more: dict = {"email_templates": [templates]}
         if row["customer_id"]:
             more["customer"] = self.link(f"customers/{row['customer_id']}")
-        out["_links"] = self.links("orders", row["id"], **more)
+        out["_links"] = self.links("orders", row["id"], None, **more)
         return out
 
     def line(self, line: dict) -> dict:
@@ -309,7 +307,7 @@ class Renderer:
             "count": self.count("categories", row),
         }
         up = {"up": self.link(f"products/categories/{row['parent']}")} if row["parent"] else {}
-        return out | {"_links": self.links("products/categories", row["id"], **up)}
+        return out | {"_links": self.links("products/categories", row["id"], None, **up)}
 
     def tag(self, row: dict) -> dict:
         out = {
@@ -342,7 +340,7 @@ class Renderer:
             "rating": row["rating"],
             "verified": person is not None,
             "reviewer_avatar_urls": {str(size): avatar(row["reviewer_email"], size) for size in (24, 48, 96)},
-            "_links": self.links("products/reviews", row["id"], **more),
+            "_links": self.links("products/reviews", row["id"], None, **more),
         }
 
     def coupon(self, row: dict) -> dict:

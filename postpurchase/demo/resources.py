@@ -102,8 +102,8 @@ def list_downloads(call: Call, customer_id: int) -> Response:
         if order["customer_id"] != customer_id or order["status"] not in ("processing", "completed"):
             continue
         for line in order["line_items"]:
-            product = call.shop.rows["products"].get(line["product_id"])
-            out += [call.render.download(order, product, file) for file in (product["downloads"] if product else [])]
+            if product := call.shop.rows["products"].get(line["product_id"]):
+                out += [call.render.download(order, product, file) for file in product["downloads"]]
     return call.answer(out)
 
 

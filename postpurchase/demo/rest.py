@@ -150,8 +150,10 @@ class RestApi:
             return json_response(describe(found, request.path))
         if key is None or not key["may_manage"]:
             raise forbidden(request.method, single=bool(match.groups()), known=key is not None)
+        handler = found.handler(request.method)
+        assert handler is not None  # `find` saw to it
         with self.shop.lock:
-            return found.handler(request.method)(call, *(int(g) if g.isdigit() else g for g in match.groups()))
+            return handler(call, *(int(g) if g.isdigit() else g for g in match.groups()))
 
 
 def read_body(request: Request, params: dict) -> dict:

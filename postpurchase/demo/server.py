@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+from .fast import FastOrders
 from .page import Pages
 from .resources import PAYLOADS
 from .rest import API, Call, RestApi, refused_body
@@ -38,9 +39,9 @@ class Demo:
     behind_tls: bool = False
     links: dict[str, str] = field(default_factory=dict)  # shown on the control page: name to address
     webhook_delay: float = 0.0
-    orders_from: object | None = None  # a `fast.FastOrders` answers the collection of orders instead of the shop
+    orders_from: FastOrders | None = None  # a `fast.FastOrders` answers the collection of orders instead of the shop
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.key not in self.shop.keys:
             self.shop.add_key(self.key, self.secret)
         self.api, self.pages = RestApi(self.shop), Pages(self)
@@ -148,7 +149,7 @@ class Server(ThreadingHTTPServer):
         self.demo, self.tls = demo, tls
         self.connections: set[socket.socket] = set()
         scheme = "https" if tls else "http"
-        self.url = f"{scheme}://{self.server_address[0]}:{self.server_address[1]}"
+        self.url = f"{scheme}://{address[0]}:{self.server_address[1]}"
 
     def finish_request(self, request, client_address) -> None:
         if self.tls:  # in the connection's own thread, so that a silent client holds up nobody

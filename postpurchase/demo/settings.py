@@ -163,12 +163,12 @@ def order_totals(call: Call) -> Response:
 
 def sales(call: Call) -> Response:
     """Today's sales, which is what WooCommerce reports without a period."""
-    today = call.shop.local(call.shop.at())[:10]
+    today = call.shop.clock(call.shop.at())[:10]
     paid = ("completed", "processing", "on-hold", "refunded")
     orders = [
         o
         for o in call.shop.rows["orders"].values()
-        if o["status"] in paid and call.shop.local(o["date_created_gmt"])[:10] == today
+        if o["status"] in paid and call.shop.clock(o["date_created_gmt"])[:10] == today
     ]
     sums = {
         key: sum(cents(order[key]) for order in orders)

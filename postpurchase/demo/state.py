@@ -19,8 +19,6 @@ TABLES = [
     "reviews",
     "coupons",
     "webhooks",
-    "settings",
-    "numbers",
 ]
 
 
@@ -68,6 +66,7 @@ class State:
         self.url = "http://shop.example"
         self.lock = threading.RLock()
         self.rows: dict[str, dict[int, dict]] = {table: {} for table in TABLES}
+        self.numbers: dict[str, int] = {}  # the next of each kind
         self.keys: dict[str, dict] = {}
         self.listeners: list[Callable[[str, int], None]] = []  # told (topic, id), as WooCommerce's hooks are
         self.keepers: list[Callable[[str, int, dict | None], None]] = []  # told (table, id, row or None when gone)
@@ -83,13 +82,14 @@ class State:
     def local(self, text: str | None) -> str | None:
         return local(text, self.zone)
 
+    def clock(self, text: str) -> str:
+        """A `*_gmt` date as people of the shop read it: day and time, to the second."""
+        return (local(text, self.zone) or "").replace("T", " ")
+
     def number(self, kind: str, start: int = 1) -> int:
         """The next running number; posts (orders, refunds, products, coupons) share one, as in WordPress."""
-        rows = self.rows["numbers"]
-        if kind not in rows:
-            rows[kind] = {"next": start}
-        taken = rows[kind]["next"]
-        rows[kind]["next"] = taken + 1
+        taken = self.numbers.get(kind, start)
+        self.numbers[kind] = taken + 1
         return taken
 
     def keep(self, table: str, row: dict) -> dict:

@@ -55,7 +55,7 @@ class Webhooks(State):
     ) -> dict:
         with self.lock:
             resource, _, event = topic.partition(".")
-            row = {
+            row: dict = {
                 "id": self.number("webhook"),
                 "name": name or topic,
                 "status": status,

@@ -64,26 +64,27 @@ def stock(shop: Shop, at: datetime) -> None:
         ids[sku] = product["id"]
         return product
 
-    for sku, name, category, price, sale, emoji, tax_class, tags in goods.SIMPLE:
+    for sku, name, category, price, sale, _, tax_class, tags in goods.SIMPLE:
         extra = {"stock_quantity": 5000, "low_stock_amount": 3} if len(ids) % 3 == 1 else {}
         put(
             name, sku, category, regular_price=price, sale_price=sale, tax_class=tax_class,
-            description=f"<p>{emoji} {name} — <strong>packed by hand</strong> in Pune &amp; sent the same week.</p>",
+            description=f"<p>{name} — <strong>packed by hand</strong> in Pune &amp; sent the same week.</p>",
             short_description="<p>From small makers.</p>", tags=[t for t in shop.rows["tags"].values() if t["name"] in tags],
             meta_data=[{"key": "_gtin", "value": f"89010000{len(ids):05d}"}], **extra,
         )  # fmt: skip
-    for sku, name, category, _, sizes, colours, price in goods.VARIABLE:
+    for sku, name, category, _, sizes, colours, lowest in goods.VARIABLE:
         kinds = [("Size", sizes), ("Colour रंग", colours)]
         attributes = [
             {"id": 0, "name": n, "slug": n, "position": 0, "visible": True, "variation": True, "options": options}
             for n, options in kinds
         ]
         product = put(name, sku, category, type="variable", attributes=attributes)
-        product["images"] = []
+        if sku == goods.WITHOUT_PICTURE:
+            product["images"] = []
         for number, (size, colour) in enumerate((s, c) for s in sizes for c in colours):
             last = number == len(sizes) * len(colours) - 1
             options = {"Size": size} if last else {"Size": size, "Colour रंग": colour}  # the last takes any colour
-            cost = price + 150 * sizes.index(size)
+            cost = lowest + 150 * sizes.index(size)
             shop.add_variation(
                 product["id"], options, str(cost), str(cost - 51) if number % 3 == 2 else "", f"{sku}-{number + 1}"
             )
@@ -139,7 +140,7 @@ def register(shop: Shop, r: random.Random, count: int, begin: datetime, end: dat
 
 def order_times(r: random.Random, count: int, begin: datetime, end: datetime) -> list[datetime]:
     """Growing over the year, a bump before Diwali and Christmas, evenings more than nights."""
-    times = []
+    times: list[datetime] = []
     while len(times) < count:
         moment = begin + (end - begin) * (r.random() ** 0.75)
         festive = moment.month in (10, 11, 12)
@@ -210,7 +211,7 @@ class Life:
             if p["price"] and p["status"] == "publish" and p["sku"] != "WRAP"
         ]
         products = [p for p in products if p["type"] in ("simple", "variable")]
-        chosen = []
+        chosen: list[tuple] = []
         for place in range(r.choices([1, 2, 3, 4], [42, 33, 17, 8])[0]):
             product = (
                 products[int(r.random() ** 1.6 * len(products))]
