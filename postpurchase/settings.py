@@ -132,7 +132,11 @@ DATABASES["default"] |= {
     "OPTIONS": DATABASES["default"].get("OPTIONS", {}) | {"options": "-c jit=off"},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"}}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"},
+    # django-q2 would write its state here twice a second; the heartbeat says what need be known.
+    "queue": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+}
 
 # --- background ---
 # Values as measured in docs/dependencies.md; tasks are few and short, what is owed stands in tables.
@@ -150,9 +154,12 @@ Q_CLUSTER = {
     "catch_up": False,
     "poll": 1,
     "max_rss": 300_000,
-    "cache": "default",
+    "cache": "queue",
+    "broker_class": "crm.work.pulse.Broker",
     "label": "Queue",
 }
+# How long webhooks, handlings and failed tasks are kept after they are done.
+KEEP_DONE_DAYS = env.int("KEEP_DONE_DAYS", default=30)
 
 # --- people ---
 AUTH_USER_MODEL = "stores.User"
@@ -299,4 +306,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
+    # At INFO it tells of every pulse.
+    "loggers": {"django-q": {"level": "WARNING"}},
 }

@@ -51,6 +51,7 @@ class Handling(DueWork):
     handler = models.CharField(_("handler"), max_length=120)
 
     LEASE = timedelta(minutes=2)
+    FORGET_WHEN_DONE = True
 
     class Meta(DueWork.Meta):
         verbose_name = _("handling")

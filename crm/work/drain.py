@@ -89,7 +89,8 @@ def _perform(model, rows, at):
         logger.warning("%s: lost the lease of %d rows", model._meta.label, len(rows))
     except Exception as error:
         if len(rows) == 1:
-            fail(rows[0], error, at)
+            # An error may say of itself that no further attempt will help.
+            fail(rows[0], error, at, permanent=getattr(error, "permanent", False))
             return
         # One bad row must not hold up the others.
         for row in rows:

@@ -55,6 +55,8 @@ class DueWork(models.Model):
     # True: `perform` and the settling of its rows share one transaction, so that the effect happens once.
     # False: `perform` talks to the outside; it runs without a transaction and settles row by row.
     TRANSACTIONAL: ClassVar[bool] = True
+    # True: a row that is done is of no more use, and is deleted after settings.KEEP_DONE_DAYS.
+    FORGET_WHEN_DONE: ClassVar[bool] = False
 
     class Meta:
         abstract = True

@@ -1,11 +1,16 @@
 """What django-q2 runs: drains, and the schedules that apps register."""
 
 import importlib
+import os
+from datetime import timedelta
 
 from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
+from django_q.models import OrmQ, Task
 
-from . import drain, schedules
+from . import drain, schedules, wake
 from .models import Heartbeat, ScheduleRun
 
 
@@ -14,14 +19,51 @@ def drain_table(label: str) -> int:
 
 
 def every_minute() -> None:
-    """Beat, and drain whatever was left: rows that nobody woke, retries that fell due, leases of the dead."""
-    beat()
+    """Ask for a drain wherever something was left: rows that nobody woke, retries that fell due, leases of the dead.
+
+    A task for each table, so that one whose rows take long (a shop that does not answer) does not hold up the others.
+    """
+    beat("queue")
+    now = timezone.now()
     for model in drain.tables():
-        drain.drain(model, seconds=20)
+        if model.objects.due(now).exists() or model.objects.lease_expired(now).exists():
+            wake.wake_again(model)
 
 
-def beat() -> None:
-    Heartbeat.objects.update_or_create(name="queue", defaults={"beat_at": timezone.now()})
+def pulse() -> None:
+    """What a cluster does every few seconds to show that it lives (`pulse.py`)."""
+    beat("queue", f"worker {os.environ['WORKER_NAME']}")
+
+
+def beat(*names: str) -> None:
+    now = timezone.now()
+    Heartbeat.objects.bulk_create(
+        [Heartbeat(name=name[:100], beat_at=now) for name in names],
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["beat_at"],
+    )
+
+
+def tidy() -> None:
+    """Delete what is of no more use: rows long done, results of failed tasks, beats of workers that are no more, old sessions."""
+    now = timezone.now()
+    old = now - timedelta(days=settings.KEEP_DONE_DAYS)
+    for model in drain.tables():
+        if model.FORGET_WHEN_DONE:
+            _delete(model.objects.filter(state=model.State.DONE, settled_at__lt=old))
+    _delete(Task.objects.filter(stopped__lt=old))
+    # A task that nobody has taken or finished for a day is one that kills its process, or that no key opens any more.
+    _delete(OrmQ.objects.filter(lock__lt=now - timedelta(days=1)))
+    Heartbeat.objects.filter(beat_at__lt=now - timedelta(days=1)).exclude(name="queue").delete()
+    ScheduleRun.objects.exclude(name__in=schedules.SCHEDULES).delete()
+    call_command("clearsessions")
+
+
+def _delete(queryset, size=5000) -> None:
+    """In portions, so that no lock and no transaction lasts long. The oldest rows have the lowest numbers."""
+    while ids := list(queryset.order_by("pk").values_list("pk", flat=True)[:size]):
+        queryset.model.objects.filter(pk__in=ids).delete()
 
 
 def run_schedule(name: str) -> None:

@@ -1,6 +1,9 @@
 """Ask for due rows to be done now instead of at the next minute."""
 
+from datetime import timedelta
+
 from django.db import transaction
+from django.utils import timezone
 from django_q.tasks import async_task
 
 from .models import DueWork, Wake
@@ -14,6 +17,12 @@ def wake(model: type[DueWork]) -> None:
     it looks loses nothing but time, since every table is drained each minute.
     """
     transaction.on_commit(lambda: _enqueue(model._meta.label))
+
+
+def wake_again(model: type[DueWork]) -> None:
+    """The same for rows that were left behind: a drain that was asked for long ago and never began was lost."""
+    Wake.objects.filter(label=model._meta.label, asked_at__lt=timezone.now() - timedelta(minutes=2)).delete()
+    wake(model)
 
 
 def _enqueue(label: str) -> None:

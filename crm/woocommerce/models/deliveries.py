@@ -22,6 +22,8 @@ class WebhookDelivery(DueWork):
     # Of the body, by SHA-256.
     digest = models.BinaryField(max_length=32)
 
+    FORGET_WHEN_DONE = True
+
     class Meta(DueWork.Meta):
         verbose_name = _("webhook delivery")
         verbose_name_plural = _("webhook deliveries")
@@ -53,6 +55,7 @@ class Reread(DueWork):
     woo_id = models.BigIntegerField(_("number in the shop"))
 
     TRANSACTIONAL = False
+    FORGET_WHEN_DONE = True
     # One request a row, and a slow shop may take all of a request's time.
     BATCH = 1
     LEASE = timedelta(minutes=5)
