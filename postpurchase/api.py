@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from crm.events.api import EventViewSet
 from crm.orders.api import CustomerViewSet, OrderViewSet, ProductViewSet, RefundViewSet
+from crm.shipping.api import ShipmentViewSet
 from support.api import MessageViewSet, TicketViewSet
 
 router = SimpleRouter()
@@ -13,6 +14,7 @@ router.register("customers", CustomerViewSet)
 router.register("orders", OrderViewSet)
 router.register("products", ProductViewSet)
 router.register("refunds", RefundViewSet)
+router.register("shipments", ShipmentViewSet)
 router.register("events", EventViewSet)
 router.register("tickets", TicketViewSet)
 router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)

@@ -185,7 +185,11 @@ ACCOUNT_SESSION_REMEMBER = True
 # Digits: a phone in Hindi types them as easily as one in English. Mail may be slow.
 ACCOUNT_LOGIN_BY_CODE_FORMAT = {"numeric": True, "length": 8, "dashed": True}
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60
-ACCOUNT_RATE_LIMITS = {"request_login_code": "20/m/ip,3/m/key,12/h/key"}
+ACCOUNT_RATE_LIMITS = {
+    "request_login_code": "20/m/ip,3/m/key,12/h/key",
+    # Order numbers can be counted through and postcodes guessed.
+    "track_order": "20/10m/ip,8/h/key",
+}
 # Behind a proxy everyone would else share its address, and so the limits.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=1 if env_bool("BEHIND_PROXY", False) else 0)
 LOGIN_URL = "account_login"

@@ -180,3 +180,27 @@ def make_ticket(store, customer=None, **fields):
     n = next(_count)
     defaults = {"subject": f"Question {n}", "text": "Where is my parcel?", "channel": "phone", "at": NOW}
     return tickets.open(store, customer=customer, **defaults | fields)
+
+
+# --- shipping ---
+def tracking_meta(*parcels) -> list:
+    """An order's meta data with what the Shipment Tracking plug-in writes; each parcel overrides the first one's fields."""
+    from crm.shipping.tracking_meta import KEY
+
+    defaults = {
+        "tracking_provider": "dhl",
+        "custom_tracking_provider": "",
+        "custom_tracking_link": "",
+        "tracking_number": "JD0001",
+        "date_shipped": str(int(NOW.timestamp())),
+        "tracking_id": "abc",
+    }
+    return [{"id": 1, "key": KEY, "value": [defaults | parcel for parcel in parcels or [{}]]}]
+
+
+def make_shipment(order, **fields):
+    from crm.shipping.models import Shipment
+
+    n = next(_count)
+    defaults = {"key": f"key-{n}", "carrier": "dhl", "carrier_name": "DHL", "number": f"JD{n:06}", "shipped_at": NOW}
+    return Shipment.objects.create(store=order.store, order=order, **defaults | fields)

@@ -5,3 +5,15 @@ from django.utils.translation import gettext_lazy as _
 class ShippingConfig(AppConfig):
     name = "crm.shipping"
     verbose_name = _("Shipping")
+
+    def ready(self):
+        from crm.messaging import context, kinds
+        from crm.work import schedules
+
+        from . import pages
+
+        kinds.register(
+            "shipped", template="shipping/shipped", purpose=kinds.Purpose.SERVICE, label=_("Your parcel is on its way")
+        )
+        context.provide("tracking", pages.mail_context)
+        schedules.every(1, "read parcels of imported orders", "crm.shipping.parcels.read_history")

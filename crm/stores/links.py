@@ -29,6 +29,15 @@ def read(purpose: str, token: str, max_age: timedelta) -> tuple[int, int, dict]:
     return store_id, pk, extra[0] if extra else {}
 
 
+def claimed_store(token: str) -> int | None:
+    """The primary key of the store that a token names, unproven: good for choosing a public page, for nothing else."""
+    try:
+        store_id, *_rest = signing.JSONSerializer().loads(signing.b64_decode(token.partition(":")[0].encode()))
+    except (ValueError, TypeError):
+        return None
+    return store_id if type(store_id) is int and 0 < store_id < 2**63 else None
+
+
 def address(path: str) -> str:
     """The full address of a path, for mails and for programs elsewhere."""
     return f"{settings.SITE_URL}{path}"

@@ -1,0 +1,47 @@
+"""What shipping hears: orders that changed in the shop, and its own parcels that left."""
+
+from itertools import groupby
+
+from django.db.models import prefetch_related_objects
+
+from crm.events.subscribing import on
+from crm.messaging import outbox
+
+from . import parcels
+from .models import Shipment
+
+
+@on("order.created", "order.updated", "order.completed")
+def read_parcels(events):
+    """Read the parcels of the orders as they now are, whichever of several changes brought us here."""
+    for store, orders in _orders_by_store(events):
+        shipments = parcels.read(store, orders)
+        parcels.deliver(store, orders, shipments)
+        parcels.announce(store, shipments)
+
+
+@on("shipment.shipped")
+def tell_the_customer(events):
+    """Owe one mail for each parcel that left."""
+    prefetch_related_objects(events, "order__customer")
+    shipments = Shipment.objects.existing().in_bulk([int(event.key) for event in events])
+    for store, group in _by_store(events):
+        outbox.queue_many(
+            store,
+            "shipped",
+            [
+                outbox.Draft(key=f"shipment:{event.key}", order=event.order, context={"shipment_id": int(event.key)})
+                for event in group
+                if event.order is not None and int(event.key) in shipments
+            ],
+        )
+
+
+def _by_store(events):
+    ordered = sorted(events, key=lambda event: event.store_id)
+    return groupby(ordered, key=lambda event: event.store)
+
+
+def _orders_by_store(events):
+    for store, group in _by_store(events):
+        yield store, {event.order_id: event.order for event in group if event.order is not None}.values()
