@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .dispatch import EXPOSED
 from .params import Listing, as_column, collect, flag, listing, page_headers
 from .render import Renderer
-from .rest import API, EXPOSED, pick
+from .rest import API, pick
 from .shop import Refused
 from .web import Request, Response, json_response
 
@@ -45,12 +46,9 @@ def order_template(rendered: dict, guest: bool) -> bytes:
         for suffix in ("", "_gmt"):
             if order[f"date_{name}{suffix}"]:
                 order[f"date_{name}{suffix}"] = f"%({name}{suffix})s"
-    gaps = {"%": "%%", "%%(": "%("}
-    text = json.dumps(order, separators=(",", ":"))
-    for plain, gap in gaps.items():
-        text = text.replace(plain, gap)
-    for text_before, text_after in ((f'"number":"{old}"', '"number":"%(id)d"'), (f"/orders/{old}", "/orders/%(id)d"), (f"order-pay/{old}/", "order-pay/%(id)d/"), (order["order_key"], "wc_order_%(id)013d")):  # fmt: skip
-        text = text.replace(text_before, text_after)
+    text = json.dumps(order, separators=(",", ":")).replace("%", "%%").replace("%%(", "%(")
+    text = text.replace(f'"number":"{old}"', '"number":"%(id)d"').replace(f"/{old}", "/%(id)d")
+    text = text.replace(order["order_key"], "wc_order_%(id)013d")
     numbered = iter(range(10_000))
     # Lines, metas and the rest get ids made of the order's own, so that no two orders share one.
     filled = ITEM_ID.sub(lambda match: b'{"id":%%(id)d%02d,' % (next(numbered) % 100), text.encode()[1:])

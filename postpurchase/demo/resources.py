@@ -14,19 +14,18 @@ from .webhooks import TOPICS
 def index(shop: Shop, request: Request) -> Response:
     if request.path.rstrip("/") == API:
         return json_response({"namespace": "wc/v3", "routes": {}})
-    return json_response(
-        {
-            "name": shop.name,
-            "description": "Tea, spices and brass from Pune",
-            "url": request.site,
-            "home": request.site,
-            "gmt_offset": shop.gmt_offset(),
-            "timezone_string": shop.zone.key,
-            "namespaces": ["oembed/1.0", "wc/store/v1", "wc/v1", "wc/v2", "wc/v3", "wc-shipment-tracking/v3", "wp/v2"],
-            "authentication": {},
-            "routes": {},
-        }
-    )
+    told = {
+        "name": shop.name,
+        "description": "Tea, spices and brass from Pune",
+        "url": request.site,
+        "home": request.site,
+        "gmt_offset": shop.gmt_offset(),
+        "timezone_string": shop.zone.key,
+        "namespaces": ["oembed/1.0", "wc/store/v1", "wc/v1", "wc/v2", "wc/v3", "wc-shipment-tracking/v3", "wp/v2"],
+        "authentication": {},
+        "routes": {},
+    }
+    return Call(shop, request, dict(request.pairs), {}).answer(told)
 
 
 def matches(params: dict, **tests: Callable[[dict, str], bool]) -> Callable[[dict], bool]:

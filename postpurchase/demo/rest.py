@@ -1,30 +1,17 @@
-"""The REST API's front: finds the route, checks the key and the parameters, and words every answer as WooCommerce does."""
+"""What handlers of the REST API work with: a call, an answer, a route."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from .auth import Keyring
-from .params import Listing, collect, flag, page_headers
+from .params import Listing, flag, page_headers
 from .render import Renderer
 from .shop import Refused, Shop
 from .web import Request, Response, json_response
 
 ROOT = "/wp-json"
 API = "/wp-json/wc/v3"
-EXPOSED = [
-    ("X-Robots-Tag", "noindex"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Access-Control-Expose-Headers", "X-WP-Total, X-WP-TotalPages, Link"),
-    ("Access-Control-Allow-Headers", "Authorization, X-WP-Nonce, Content-Disposition, Content-MD5, Content-Type"),
-]
-UNCACHED = [
-    ("Expires", "Wed, 11 Jan 1984 05:00:00 GMT"),
-    ("Cache-Control", "no-cache, must-revalidate, max-age=0, no-store, private"),
-]
-NO_ROUTE = Refused("rest_no_route", "No route was found matching the URL and request method.", 404)
 
 
 @dataclass
@@ -104,92 +91,8 @@ def pick(item, fields: list[str]):
     return out
 
 
-class RestApi:
-    """The whole of `/wp-json/` of one shop."""
-
-    def __init__(self, shop: Shop):
-        from .resources import ROUTES, index
-
-        self.shop, self.routes, self.index, self.keyring = shop, ROUTES, index, Keyring(shop)
-
-    def answer(self, request: Request) -> Response:
-        found: Route | None = None
-        try:
-            key = self.keyring.owner(request)
-            if request.path.rstrip("/") in (ROOT, API):
-                response = self.index(self.shop, request)
-            else:
-                found, match = self.find(request)
-                response = self.handle(found, match, request, key)
-        except Refused as refusal:
-            response = refused(refusal)
-            if refusal.status in (401, 403) or (found and found.hides_allow and refusal.status == 404):
-                found = None
-        stated = {name for name, _ in response.headers}
-        if "Link" not in stated:
-            response.headers.insert(1, ("Link", f'<{request.site}/wp-json/>; rel="https://api.w.org/"'))
-        hidden = found and found.hides_allow and request.method == "DELETE" and response.status == 200
-        if found and not hidden and "Allow" not in stated:
-            response.headers.append(("Allow", found.allow))
-        response.headers += EXPOSED + UNCACHED
-        return response
-
-    def find(self, request: Request) -> tuple[Route, re.Match]:
-        for found in self.routes:
-            match = found.pattern.match(request.path)
-            if match and (found.handler(request.method) or request.method == "OPTIONS"):
-                return found, match
-        raise NO_ROUTE
-
-    def handle(self, found: Route, match: re.Match, request: Request, key: dict | None) -> Response:
-        params = collect(request.pairs)
-        call = Call(self.shop, request, params, read_body(request, params))
-        if request.method == "OPTIONS":
-            from .describe import describe
-
-            return json_response(describe(found, request.path))
-        if key is None or not key["may_manage"]:
-            raise forbidden(request.method, single=bool(match.groups()), known=key is not None)
-        handler = found.handler(request.method)
-        assert handler is not None  # `find` saw to it
-        with self.shop.lock:
-            return handler(call, *(int(g) if g.isdigit() else g for g in match.groups()))
-
-
-def read_body(request: Request, params: dict) -> dict:
-    if request.method in ("GET", "HEAD", "OPTIONS", "DELETE") and not request.body:
-        return {}
-    if not request.body.strip():
-        return {}
-    if "json" not in request.headers.get("content-type", "json"):
-        return collect(Request("", "", request.body.decode(errors="replace")).pairs)
-    try:
-        body = json.loads(request.body)
-    except ValueError:
-        told = {"json_error_code": 4, "json_error_message": "Syntax error"}
-        raise Refused("rest_invalid_json", "Invalid JSON body passed.", 400, **told) from None
-    return body if isinstance(body, dict) else {}
-
-
-def forbidden(method: str, single: bool, known: bool) -> Refused:
-    what = {
-        "POST": ("create", "Sorry, you are not allowed to create resources."),
-        "PUT": ("edit", "Sorry, you are not allowed to edit this resource."),
-        "PATCH": ("edit", "Sorry, you are not allowed to edit this resource."),
-        "DELETE": ("delete", "Sorry, you are not allowed to delete this resource."),
-    }.get(method, ("view", "Sorry, you cannot view this resource." if single else "Sorry, you cannot list resources."))
-    return Refused(f"woocommerce_rest_cannot_{what[0]}", what[1], 403 if known else 401)
-
-
 def refused_body(refusal: Refused) -> dict:
     data: dict | int = {"status": refusal.status, **refusal.data}
     if refusal.data.get("bare"):
         data = refusal.status
     return {"code": refusal.code, "message": refusal.message, "data": data}
-
-
-def refused(refusal: Refused) -> Response:
-    body = refused_body(refusal)
-    if refusal.code == "rest_missing_callback_param":
-        body["data"] = {"status": refusal.status, "params": refusal.data["params"]}
-    return json_response(body, refusal.status)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
+from .dispatch import RestApi
 from .fast import FastOrders
 from .page import Pages
 from .resources import PAYLOADS
-from .rest import API, Call, RestApi, refused_body
+from .rest import API, Call, refused_body
 from .shop import Refused, Shop
 from .web import Request, Response
 from .webhooks import Deliveries
@@ -135,6 +136,10 @@ class Handler(BaseHTTPRequestHandler):
         head = b"".join(self._headers_buffer) + b"\r\n"  # type: ignore[attr-defined]
         self._headers_buffer: list[bytes] = []
         self.wfile.write(head if self.command == "HEAD" else head + response.body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The shop's own clock, which tests may have set: clients measure theirs by it."""
+        return super().date_time_string(self.server.demo.shop.now().timestamp() if timestamp is None else timestamp)
 
     def log_message(self, *_args) -> None:
         """The shop keeps its own log of requests."""

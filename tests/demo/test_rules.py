@@ -119,6 +119,16 @@ def test_meta_scalars_become_text_and_lists_stay(rest):
     assert {m["key"]: m["value"] for m in order["meta_data"]} == {"n": "42", "b": "1", "l": [{"a": 1}]}
 
 
+@pytest.mark.parametrize(
+    "body", [{"line_items": "tea"}, {"line_items": [{"product_id": "x", "quantity": "many"}]}, {"billing": [1]}]
+)
+def test_a_body_that_cannot_be_read_is_refused_and_leaves_nothing(shop, rest, body):
+    count = len(shop.rows["orders"])
+
+    assert rest.send("POST", "orders", body).status_code in (400, 404)
+    assert len(shop.rows["orders"]) == count
+
+
 def test_totals_add_up(shop, rest):
     for order in rest.get("orders", per_page=100, status="any"):
         lines = sum(Decimal(line["total"]) for line in order["line_items"])
@@ -201,6 +211,13 @@ def test_fields_choose_and_reach_into_objects(rest):
     rows = rest.get("orders", per_page=2, _fields="id,billing.email,line_items.sku")
 
     assert all(set(row) == {"id", "billing", "line_items"} and set(row["billing"]) == {"email"} for row in rows)
+
+
+def test_the_shop_answers_with_its_own_clock(clock, rest):
+    answer = rest.session.get(f"{rest.demo.url}/wp-json/", params={"_fields": "name,gmt_offset"}, timeout=5)
+
+    assert answer.json() == {"name": "Masala House", "gmt_offset": 5.5}
+    assert answer.headers["Date"] == "Tue, 10 Mar 2026 12:00:00 GMT"
 
 
 def test_the_same_seed_and_clock_make_the_same_year(clock):
