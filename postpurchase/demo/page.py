@@ -137,9 +137,9 @@ class Pages:
             f'<div class="fields">{choice("Product", "product", options, chosen)}{one}</div>'
             f'<div class="fields">{choice("Second product", "product", [("", "None"), *options])}{field("Quantity", "quantity", "1", "number", "min=1 max=99")}</div>'
             f'<div class="fields">{field("E-mail", "email", "asha@mail.example", "email", "list=known required autocomplete=off")}'
-            f'<datalist id="known">{known}</datalist>{field("Name (empty: as the customer is known)", "name")}'
+            f'<datalist id="known">{known}</datalist>{field("Name of a new customer", "name")}'
             f"{choice('Country of a new customer', 'country', list(COUNTRIES.items()))}</div>"
-            f'<div class="fields">{choice("Payment", "payment", payments)}{field("Coupon", "coupon", "", "text", "placeholder=welcome10")}</div>'
+            f'<div class="fields">{choice("Payment", "payment", payments, "razorpay")}{field("Coupon", "coupon", "", "text", "placeholder=welcome10")}</div>'
             '<div class="fields"><label class="line"><input type="checkbox" name="pay" value="1" checked>Pay at once</label>'
             '<label class="line"><input type="checkbox" name="guest" value="1">Buy as a guest</label></div>'
         )
@@ -159,8 +159,8 @@ class Pages:
         main = (
             '<h1>Control room</h1><p class="lead">Place an order, pay, ship, deliver or refund it, and watch what the shop tells.</p>'
             f'<div class="columns"><div class="stack">{search}<ul class="orders">{rows}</ul></div>'
-            f'<div class="stack"><section class="card" id="place"><h2>Place an order</h2>{self.order_form()}</section>'
-            f'<section class="card"><h2>Webhook deliveries</h2>{self.told()}</section></div></div>'
+            f'<div class="stack"><section class="card"><h2>Webhook deliveries</h2>{self.told()}</section>'
+            f'<section class="card" id="place"><h2>Place an order</h2>{self.order_form()}</section></div></div>'
         )
         return self.page("Control room", main, query)
 
@@ -220,7 +220,7 @@ class Pages:
             f"<li><span>{esc(self.shop.clock(row['at'])[11:])}</span><strong>{esc(row['topic'])}</strong><span>{row['id'] or ''}</span>"
             f'<span class="pill {"ok" if isinstance(row["answered"], int) and row["answered"] < 303 else "no"}">{esc(row["answered"])}</span>'
             f'<span class="to">{esc(row["to"])}, {row["ms"]} ms</span></li>'
-            for row in list(self.shop.deliveries)[:20]
+            for row in list(self.shop.deliveries)[:8]
         )
         return f'{head}<a href="/control/">Look again</a></p><ul class="log">{rows}</ul>'
 

@@ -53,6 +53,15 @@ def test_paging_by_id_meets_every_order_once(shop, rest):
     assert walked == sorted(o["id"] for o in shop.rows["orders"].values() if o["status"] != "trash")
 
 
+def test_ties_of_modified_fall_anew_on_every_request(shop, rest):
+    for order in shop.rows["orders"].values():
+        order["date_modified_gmt"] = "2026-03-01T00:00:00"
+
+    walks = {tuple(order["id"] for order in rest.get("orders", orderby="modified", per_page=100)) for _ in range(5)}
+
+    assert len(walks) > 1
+
+
 def test_only_the_last_of_two_statuses_counts_and_a_list_gives_both(shop, rest):
     statuses = {o["status"] for o in rest.get("orders?status=pending&status=completed", per_page=100)}
 
