@@ -1,12 +1,15 @@
 """The smallest valid objects, as plain functions. Every value can be given; what must be unique counts up."""
 
+import hashlib
 import itertools
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from crm.orders.models import Category, Customer, LineItem, Order, Product, Refund
 from crm.stores.models import ApiKey, Membership, Store, User
 from crm.stores.sessions import PROVEN
+from crm.woocommerce.models import WebhookDelivery
 from loyalty import ledger
 from loyalty.models import Account, Program
 
@@ -204,3 +207,15 @@ def make_shipment(order, **fields):
     n = next(_count)
     defaults = {"key": f"key-{n}", "carrier": "dhl", "carrier_name": "DHL", "number": f"JD{n:06}", "shipped_at": NOW}
     return Shipment.objects.create(store=order.store, order=order, **defaults | fields)
+
+
+# --- webhooks ---
+
+
+def make_delivery(store, payload=None, topic="order.updated", **fields):
+    """A kept delivery of this payload (or of the given `body`), waiting to be applied."""
+    body = fields.pop("body", None) or json.dumps(payload).encode()
+    digest = hashlib.sha256(body).digest()
+    return WebhookDelivery.objects.create(
+        store=store, topic=topic, body=body, digest=digest, **{"due_at": NOW} | fields
+    )

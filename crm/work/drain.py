@@ -89,8 +89,9 @@ def _perform(model, rows, at):
         logger.warning("%s: lost the lease of %d rows", model._meta.label, len(rows))
     except Exception as error:
         if len(rows) == 1:
-            # An error may say of itself that no further attempt will help.
-            fail(rows[0], error, at, permanent=getattr(error, "permanent", False))
+            # An error that says of itself whether another attempt may help is written for people.
+            permanent = getattr(error, "permanent", None)
+            fail(rows[0], error if permanent is None else str(error), at, permanent=bool(permanent))
             return
         # One bad row must not hold up the others.
         for row in rows:
