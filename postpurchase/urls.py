@@ -8,6 +8,7 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("crm.stores.urls")),
     path("", include("crm.portal.urls")),
+    path("", include("crm.reviews.urls")),
     path("", include("crm.messaging.urls")),
     path("", include("crm.shipping.urls")),
     path("", include("support.urls")),

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -5,3 +7,18 @@ from django.utils.translation import gettext_lazy as _
 class ReviewsConfig(AppConfig):
     name = "crm.reviews"
     verbose_name = _("Reviews")
+
+    def ready(self):
+        from crm.messaging import kinds
+        from crm.portal import sections
+
+        from . import invitations, portal
+
+        kinds.register(
+            invitations.KIND,
+            template="reviews/request",
+            purpose=kinds.Purpose.REVIEW,
+            label=_("Review request"),
+            useful_for=timedelta(days=14),
+        )
+        sections.order_section("reviews/order_section.html", portal.order_section, 60)
