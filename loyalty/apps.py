@@ -5,3 +5,15 @@ from django.utils.translation import gettext_lazy as _
 class LoyaltyConfig(AppConfig):
     name = "loyalty"
     verbose_name = _("Loyalty")
+
+    def ready(self):
+        from crm.messaging import context
+        from crm.portal import home, navigation
+        from crm.work import schedules
+
+        from . import statements
+
+        navigation.add(_("Points"), "loyalty-points", 20)
+        home.card("loyalty/home_card.html", statements.home_card, 20)
+        context.provide("loyalty", statements.for_mail)
+        schedules.every(24 * 60, "prove the points ledger", "loyalty.tasks.prove")

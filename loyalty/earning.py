@@ -225,8 +225,10 @@ class _State:
 
 
 def expected(order: Order, program: Program) -> int:
-    """The points an order that has not been settled yet will earn; the mail after the payment may be quicker than the ledger."""
+    """The points that settling this order for the first time will post: a mail may be quicker than the ledger."""
     if not program.active or order.currency != program.store.currency or order.customer_id is None:
+        return 0
+    if order.pk not in _announced(program, {order.pk}):
         return 0
     return worth(order, refunds_of([order])[order.pk], program.rule).points
 

@@ -192,10 +192,12 @@ def join(store: Store, guest_ids: Iterable[int]) -> list[LedgerEntry]:
         guest, customer = accounts[guest_id], accounts[customer_id]
         if points := guest.balance:
             cause = f"join:{guest_id}:{customer_id}:{last[guest_id]}"
-            postings.append(Posting(guest.pk, Kind.ADJUST, -points, cause, rule={"moved_to": customer.pk}))
+            postings.append(
+                Posting(guest.pk, Kind.ADJUST, -points, cause, rule={"moved": "out", "account": customer.pk})
+            )
             # A debt is taken like any reversal: not below zero where the programme does not let it.
             kind = Kind.ADJUST if points > 0 else Kind.REVERSE
-            postings.append(Posting(customer.pk, kind, points, cause, rule={"moved_from": guest.pk}))
+            postings.append(Posting(customer.pk, kind, points, cause, rule={"moved": "in", "account": guest.pk}))
     return post_many(postings)
 
 

@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 from crm.events.api import EventViewSet
 from crm.orders.api import CustomerViewSet, OrderViewSet, ProductViewSet, RefundViewSet
 from crm.shipping.api import ShipmentViewSet
+from loyalty.api import AccountViewSet, EntryViewSet
 from support.api import MessageViewSet, TicketViewSet
 
 router = SimpleRouter()
@@ -18,6 +19,8 @@ router.register("shipments", ShipmentViewSet)
 router.register("events", EventViewSet)
 router.register("tickets", TicketViewSet)
 router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
+router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
+router.register("loyalty/entries", EntryViewSet, "loyalty-entry")
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="api-schema"),

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("crm.stores.urls")),
     path("", include("crm.portal.urls")),
     path("", include("crm.reviews.urls")),
+    path("", include("loyalty.urls")),
     path("", include("crm.messaging.urls")),
     path("", include("crm.shipping.urls")),
     path("", include("support.urls")),

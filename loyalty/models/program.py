@@ -96,8 +96,12 @@ class Program(models.Model):
         )
 
     def worth(self, points: int) -> Decimal | None:
-        """Money value of points in the store's currency, never more than they are worth; None if no value is shown."""
-        if not self.point_value:
-            return None
-        smallest = Decimal(1).scaleb(-get_currency_precision(self.store.currency))
-        return (points * self.point_value).quantize(smallest, "ROUND_DOWN")
+        return worth_of(points, self.point_value, self.store.currency)
+
+
+def worth_of(points: int, point_value: Decimal, currency: str) -> Decimal | None:
+    """Money value of points, never more than they are worth; None where points have no value that is shown."""
+    if not point_value:
+        return None
+    smallest = Decimal(1).scaleb(-get_currency_precision(currency))
+    return (points * point_value).quantize(smallest, "ROUND_DOWN")

@@ -449,13 +449,6 @@ def test_a_refund_of_awarded_history_takes_it_back(program, store, customer):
     assert not LineItem.objects.exists()  # points follow the order's own amounts
 
 
-def test_a_mail_that_is_quicker_than_the_ledger_promises_what_it_will_post(program, store, customer):
-    order = make_order(store, customer)
-
-    assert earning.expected(order, program) == 100
-    assert earning.expected(make_order(store, customer, currency="USD"), program) == 0
-
-
 def test_the_account_of_one_store_is_never_moved_by_another(program, store, customer):
     other = make_store()
     make_program(other)

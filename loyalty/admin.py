@@ -1,0 +1,337 @@
+"""Points for staff: the programme, the accounts with a way to adjust them, and the ledger to look at."""
+
+import uuid
+from decimal import Decimal
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, Subquery
+from django.http import Http404, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import RangeDateTimeFilter, RangeNumericFilter
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+
+from crm.orders.admin import link_to
+from crm.stores import formats
+from crm.stores.models import Store
+from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin, has_role
+
+from . import explaining, ledger, programs
+from .models import Account, LedgerEntry, Program
+from .models.program import worth_of
+from .rules import Amounts, Refunded, counted, given_back
+
+KIND_COLOURS = {
+    LedgerEntry.Kind.EARN.label: "success",
+    LedgerEntry.Kind.REVERSE.label: "danger",
+    LedgerEntry.Kind.REDEEM.label: "info",
+    LedgerEntry.Kind.EXPIRE.label: "warning",
+    LedgerEntry.Kind.ADJUST.label: "primary",
+}
+
+
+def example(program: Program) -> str:
+    """What the programme does with an invented order and a refund of a part of it, in sentences."""
+    store = program.store
+    # An everyday basket: about 65 times what €1 buys.
+    unit = Decimal(programs.UNITS.get(store.currency, 1))
+    order = Amounts(
+        total=Decimal("64.90") * unit,
+        total_tax=Decimal("9.90") * unit,
+        shipping=5 * unit,
+        shipping_tax=Decimal("0.90") * unit,
+    )
+    rule = program.rule
+    base = counted(rule, order)
+    points = rule.points(base)
+    worth = program.worth(points)
+    left = base - given_back(rule, order, [Refunded(Decimal("23.60") * unit, 20 * unit, Decimal("3.60") * unit)])
+    values = {
+        "total": formats.money(order.total, store.currency),
+        "goods": formats.money(order.goods, store.currency),
+        "shipping": formats.money(order.shipping, store.currency),
+        "tax": formats.money(order.total_tax, store.currency),
+        "base": formats.money(base, store.currency),
+        "points": formats.number(points),
+        "back": formats.money(20 * unit, store.currency),
+        "taken": formats.number(points - rule.points(left)),
+        "worth": "" if worth is None else formats.money(worth, store.currency),
+    }
+    said = [
+        _(
+            "An order of %(total)s (goods %(goods)s, shipping %(shipping)s, tax %(tax)s) counts %(base)s and earns %(points)s points."
+        )
+    ]
+    if worth is not None:
+        said.append(_("They are shown as worth %(worth)s."))
+    said.append(_("If goods of %(back)s are sent back, %(taken)s points are taken back."))
+    return " ".join(str(sentence) % values for sentence in said)
+
+
+class ProgramForm(forms.ModelForm):
+    class Meta:
+        model = Program
+        fields = [
+            "store", "name", "active", "rate", "rounding", "counts_shipping", "counts_taxes", "counts_fees", "point_value",
+            "negative_balance",
+        ]  # fmt: skip
+
+
+@admin.register(Program)
+class ProgramAdmin(StoreScopedAdmin):
+    form = ProgramForm
+    list_display = ["name_shown", "store", "active", "earns", "rounding", "starts_at"]
+    list_select_related = ["store"]
+    list_filter = [("store", StoreFilter), "active"]
+    add_roles = {Role.OWNER}
+    fieldsets = [
+        (None, {"fields": ["store", "name", "active", "starts_at"]}),
+        (_("What an order earns"), {"fields": ["rate", "rounding", "counts_shipping", "counts_taxes", "counts_fees"]}),
+        (_("What points are worth"), {"fields": ["point_value", "negative_balance"]}),
+        (_("Example"), {"fields": ["example"], "description": _("It follows the fields above as you change them.")}),
+    ]
+    readonly_fields = ["starts_at", "example"]
+
+    class Media:
+        js = ["loyalty/program.js"]
+
+    def get_readonly_fields(self, request, obj=None):
+        # Accounts and entries belong to the store; a programme does not move to another.
+        return [*self.readonly_fields, "store"] if obj else self.readonly_fields
+
+    def get_urls(self):
+        preview = self.admin_site.admin_view(self.preview)
+        return [path("example/", preview, name="loyalty_program_example"), *super().get_urls()]
+
+    def save_model(self, request, obj, form, change):
+        if change and obj.active and "active" in form.changed_data:
+            # What was paid during the pause was not promised any points.
+            obj.starts_at = timezone.now()
+        super().save_model(request, obj, form, change)
+
+    def preview(self, request):
+        """The example for what the form says at this moment; nothing is saved."""
+        values = request.GET.copy()
+        stores = Store.objects.for_user(request.user)
+        store = stores.filter(pk=values.get("store") if values.get("store", "").isdigit() else None).first()
+        if store is None or not has_role(request.user, self.change_roles, store.pk):
+            raise PermissionDenied
+        form = ProgramForm(values)
+        form.fields["store"].queryset = stores
+        form.is_valid()
+        problems = set(form.errors) & {"rate", "rounding", "point_value"}
+        text = (
+            _("Fill in rate, rounding and value.")
+            if problems
+            else example(Program(**form.cleaned_data | {"store": store}))
+        )
+        return JsonResponse({"text": str(text)})
+
+    @display(description=_("Programme"))
+    def name_shown(self, program):
+        return str(program)
+
+    @display(description=_("Earns"))
+    def earns(self, program):
+        return explaining.rate(program.rule, program.store.currency)
+
+    @display(description=_("For example"))
+    def example(self, program):
+        text = example(program) if program.store_id else _("Choose a store first.")
+        return format_html(
+            '<output data-example="{}" data-store="{}">{}</output>',
+            reverse("admin:loyalty_program_example"),
+            program.store_id or "",
+            text,
+        )
+
+
+class AdjustForm(forms.Form):
+    points = forms.IntegerField(
+        label=_("Points"),
+        min_value=-ledger.MOST_POINTS,
+        max_value=ledger.MOST_POINTS,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=_("To add, or with a minus to take away."),
+    )
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The customer reads it in the statement."),
+    )
+    # Made with the form: sent twice, it posts once.
+    cause = forms.UUIDField(widget=forms.HiddenInput)
+
+    def clean_points(self):
+        if not self.cleaned_data["points"]:
+            raise forms.ValidationError(_("Nothing would change."))
+        return self.cleaned_data["points"]
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    list_display = ["customer_shown", "balance_shown", "worth", "created_at", "store"]
+    list_select_related = ["customer", "store"]
+    list_filter = [("store", StoreFilter), ("balance", RangeNumericFilter)]
+    list_filter_submit = True
+    search_fields = ["customer__email", "customer__first_name", "customer__last_name"]
+    search_help_text = _("E-mail or name")
+    ordering = ["-pk"]
+    show_full_result_count = False
+    list_per_page = 50
+    fields = ["customer_link", "balance_shown", "worth", "created_at", "store", "statement"]
+    readonly_fields = ["customer_link", "balance_shown", "worth", "statement"]
+    actions_detail = ["adjust"]
+    adjust_roles = {Role.OWNER}
+
+    def get_queryset(self, request):
+        value = Program.objects.filter(store=OuterRef("store")).values("point_value")
+        return super().get_queryset(request).annotate(point_value=Subquery(value))
+
+    def has_adjust_permission(self, request, object_id=None):
+        account = self.get_queryset(request).filter(pk=object_id).first() if object_id else None
+        return has_role(request.user, self.adjust_roles, account and account.store_id)
+
+    @action(description=_("Adjust"), url_path="adjust", permissions=["adjust"], icon="edit")
+    def adjust(self, request, object_id):
+        account = self.get_object(request, object_id)
+        if account is None:
+            raise Http404
+        form = AdjustForm(request.POST or None, initial={"cause": uuid.uuid4()})
+        if request.method == "POST" and form.is_valid() and self._adjusted(request, account, form):
+            return redirect("admin:loyalty_account_change", account.pk)
+        context = self.admin_site.each_context(request) | {
+            "title": _("Adjust points"),
+            "opts": self.opts,
+            "form": form,
+            "account": account,
+            "back": reverse("admin:loyalty_account_change", args=[account.pk]),
+        }
+        return render(request, "admin/loyalty/account/adjust.html", context)
+
+    def _adjusted(self, request, account, form):
+        points, reason, cause = (form.cleaned_data[name] for name in ("points", "reason", "cause"))
+        try:
+            entry = ledger.post(account, ledger.Kind.ADJUST, points, f"staff:{cause}", note=reason, by=request.user)
+        except ledger.InsufficientPoints as error:
+            form.add_error("points", str(error))
+            return False
+        self.log_change(request, account, f"{entry.points:+d}: {entry.note}")
+        messages.success(
+            request,
+            _("Done: the balance is %(balance)s points now.") % {"balance": formats.number(entry.balance_after)},
+        )
+        return True
+
+    @display(description=_("Customer"), ordering="customer__email", header=True)
+    def customer_shown(self, account):
+        return [str(account.customer), account.customer.email]
+
+    @display(description=_("Customer"))
+    def customer_link(self, account):
+        return link_to(account.customer)
+
+    @display(description=_("Points"), ordering="balance")
+    def balance_shown(self, account):
+        return formats.number(account.balance)
+
+    @display(description=_("Worth"))
+    def worth(self, account):
+        worth = worth_of(account.balance, account.point_value or 0, account.store.currency)
+        return "—" if worth is None else formats.money(worth, account.store.currency)
+
+    @display(description=_("Statement"))
+    def statement(self, account):
+        entries = account.entries.select_related("order", "account__customer").order_by("-pk")[:20]
+        rows = format_html_join(
+            "",
+            '<tr class="border-t border-base-200 dark:border-base-800"><td class="py-2 pr-4 whitespace-nowrap">{}</td>'
+            '<td class="py-2 pr-4">{}<br><small>{}</small></td><td class="py-2 pr-4 text-right">{}</td>'
+            '<td class="py-2 text-right">{}</td></tr>',
+            (
+                (
+                    formats.moment(entry.created_at, account.store.timezone),
+                    link_to(entry, explaining.title(entry)),
+                    " ".join(explaining.explain(entry)),
+                    f"{'+' if entry.points > 0 else ''}{formats.number(entry.points)}",
+                    formats.number(entry.balance_after),
+                )
+                for entry in entries
+            ),
+        )
+        head = format_html_join(
+            "",
+            '<th class="pr-4 text-left">{}</th>',
+            ((word,) for word in (_("When"), _("What"), _("Points"), _("Balance"))),
+        )
+        everything = format_html(
+            '<a class="text-primary-600 dark:text-primary-500 underline" href="{}?account__id__exact={}">{}</a>',
+            reverse("admin:loyalty_ledgerentry_changelist"),
+            account.pk,
+            _("All entries of this account"),
+        )
+        return format_html(
+            '<table class="w-full"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>{}', head, rows, everything
+        )
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    list_display = ["when", "customer_shown", "kind_shown", "points_shown", "balance_after", "title", "store"]
+    list_display_links = ["when"]
+    list_select_related = ["account__customer", "order", "store"]
+    list_filter = [("store", StoreFilter), "kind", ("created_at", RangeDateTimeFilter)]
+    list_filter_submit = True
+    search_fields = ["account__customer__email", "account__customer__last_name", "order__number", "cause", "note"]
+    search_help_text = _("E-mail, last name, order, cause or reason")
+    ordering = ["-pk"]
+    show_full_result_count = False
+    list_per_page = 50
+    fields = [
+        "when", "account_link", "kind", "points_shown", "shortfall", "balance_after", "order_link", "explanation", "note",
+        "cause", "created_by", "rule",
+    ]  # fmt: skip
+    readonly_fields = ["when", "account_link", "points_shown", "order_link", "explanation"]
+
+    def lookup_allowed(self, lookup, value, request=None):
+        return lookup == "account__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @display(description=_("Posted"), ordering="created_at")
+    def when(self, entry):
+        return formats.moment(entry.created_at, entry.store.timezone)
+
+    @display(description=_("Customer"), header=True)
+    def customer_shown(self, entry):
+        return [str(entry.account.customer), entry.account.customer.email]
+
+    @display(description=_("Account"))
+    def account_link(self, entry):
+        return link_to(entry.account)
+
+    @display(description=_("Order"))
+    def order_link(self, entry):
+        return link_to(entry.order)
+
+    @display(description=_("Kind"), ordering="kind", label=KIND_COLOURS)
+    def kind_shown(self, entry):
+        return entry.get_kind_display()
+
+    @display(description=_("Points"), ordering="points")
+    def points_shown(self, entry):
+        return f"{'+' if entry.points > 0 else ''}{formats.number(entry.points)}"
+
+    @display(description=_("What for"))
+    def title(self, entry):
+        return explaining.title(entry)
+
+    @display(description=_("Explanation"))
+    def explanation(self, entry):
+        return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in explaining.explain(entry))) or "—"

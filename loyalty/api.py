@@ -1,0 +1,144 @@
+"""Points for merchants: accounts, entries, and the one way to change a balance."""
+
+import uuid
+
+import django_filters as filters
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
+from crm.rest.idempotency import idempotent
+from crm.rest.views import StoreScopedMixin
+
+from . import explaining, ledger
+from .models import Account, LedgerEntry, Program
+
+
+class EmailFilter(filters.CharFilter):
+    """Addresses are held in lower case."""
+
+    def filter(self, queryset, value):
+        return super().filter(queryset, value.strip().lower() if value else value)
+
+
+class AccountSerializer(serializers.ModelSerializer):
+    email = serializers.CharField(source="customer.email", read_only=True)
+    worth = serializers.SerializerMethodField(
+        help_text=_("Money value of the balance in `currency`; null if the programme shows none")
+    )
+    currency = serializers.CharField(source="store.currency", read_only=True)
+
+    class Meta:
+        model = Account
+        fields = ["id", "customer", "email", "balance", "worth", "currency", "created_at"]
+        extra_kwargs = {"balance": {"help_text": _("Whole points; below zero only where the programme allows it")}}
+
+    def get_worth(self, account) -> str | None:
+        program = self.context.get("program")
+        worth = program and program.worth(account.balance)
+        return None if worth is None else str(worth)
+
+
+class EntrySerializer(serializers.ModelSerializer):
+    customer = serializers.IntegerField(source="account.customer_id", read_only=True)
+    explanation = serializers.SerializerMethodField(help_text=_("`rule` in sentences"))
+
+    class Meta:
+        model = LedgerEntry
+        fields = [
+            "id", "account", "customer", "kind", "points", "shortfall", "balance_after", "cause", "order", "rule",
+            "explanation", "note", "created_at",
+        ]  # fmt: skip
+        extra_kwargs = {
+            "points": {"help_text": _("Signed: earn is positive; reverse, redeem and expire are negative")},
+            "shortfall": {"help_text": _("What a reversal could not take, because it was spent")},
+            "cause": {"help_text": _("Why it was posted; the same cause posts once per account and kind")},
+            "rule": {"help_text": _("Rate, rounding, base and result as they were when this was posted")},
+        }
+
+    def get_explanation(self, entry) -> list[str]:
+        return explaining.explain(entry)
+
+
+class AdjustSerializer(serializers.Serializer):
+    points = serializers.IntegerField(
+        min_value=-ledger.MOST_POINTS, max_value=ledger.MOST_POINTS, help_text=_("To add, or with a minus to take away")
+    )
+    reason = serializers.CharField(max_length=300, help_text=_("The customer reads it in the statement"))
+
+    def validate_points(self, points):
+        if not points:
+            raise serializers.ValidationError(_("Nothing would change."))
+        return points
+
+
+class AccountFilter(filters.FilterSet):
+    customer = filters.NumberFilter("customer_id")
+    email = EmailFilter("customer__email")
+
+    class Meta:
+        model = Account
+        fields = ["customer", "email"]
+
+
+class EntryFilter(filters.FilterSet):
+    account = filters.NumberFilter("account_id")
+    customer = filters.NumberFilter("account__customer_id")
+    email = EmailFilter("account__customer__email")
+    order = filters.NumberFilter("order_id")
+    created_after = filters.IsoDateTimeFilter("created_at", "gte")
+    created_before = filters.IsoDateTimeFilter("created_at", "lt")
+
+    class Meta:
+        model = LedgerEntry
+        fields = ["account", "customer", "email", "order", "kind"]
+
+
+class AccountViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
+    """Points accounts: one for each customer who ever had points."""
+
+    scope = "loyalty"
+    lookup_value_regex = r"\d{1,18}"
+    queryset = Account.objects.select_related("customer", "store")
+    serializer_class = AccountSerializer
+    filterset_class = AccountFilter
+
+    def get_serializer_context(self):
+        context = super().get_serializer_context()
+        if not self.swagger_fake_view:
+            store = self.request.auth.store
+            context["program"] = Program.objects.for_store(store).select_related("store").first()
+        return context
+
+    @extend_schema(request=AdjustSerializer, responses={201: EntrySerializer})
+    @action(detail=True, methods=["post"], serializer_class=AdjustSerializer)
+    @idempotent
+    def adjust(self, request, pk):
+        """Add or take away points with a reason. Answers the new entry; more than there is can't be taken away."""
+        account = self.get_object()
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            entry = ledger.post(
+                account,
+                ledger.Kind.ADJUST,
+                serializer.validated_data["points"],
+                f"api:{uuid.uuid4()}",
+                note=serializer.validated_data["reason"],
+                rule={"api_key": request.auth.prefix},
+            )
+        except ledger.InsufficientPoints as error:
+            raise serializers.ValidationError({"points": str(error)}) from error
+        return Response(EntrySerializer(entry, context=self.get_serializer_context()).data, status.HTTP_201_CREATED)
+
+
+class EntryViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
+    """The points ledger: every movement, never changed afterwards."""
+
+    scope = "loyalty"
+    lookup_value_regex = r"\d{1,18}"
+    queryset = LedgerEntry.objects.select_related("account__customer", "order")
+    serializer_class = EntrySerializer
+    filterset_class = EntryFilter

@@ -1,0 +1,122 @@
+"""Ledger entries in words: which rule, base, rate and rounding made them. From what the entry keeps, never from today's rule."""
+
+from decimal import Decimal, localcontext
+
+from django.utils.translation import gettext as _
+
+from crm.stores.formats import money, number
+
+from .models import LedgerEntry
+from .rules import PRECISE, Rule, plain
+
+Kind = LedgerEntry.Kind
+
+
+def title(entry: LedgerEntry) -> str:
+    """What an entry is for, in a few words."""
+    if entry.order:
+        words = {
+            "changed": _("Change of order %(number)s"),
+            "refunded": _("Refund of order %(number)s"),
+            "cancelled": _("Order %(number)s was cancelled"),
+            "failed": _("Payment of order %(number)s failed"),
+        }
+        return words.get(entry.rule.get("why"), _("Order %(number)s")) % {"number": entry.order.number}
+    if "moved" in entry.rule:
+        return _("Points of your orders as a guest")
+    return {
+        Kind.EARN: _("Earned"),
+        Kind.REVERSE: _("Taken back"),
+        Kind.REDEEM: _("Spent"),
+        Kind.EXPIRE: _("Expired"),
+        Kind.ADJUST: _("Adjusted by the shop"),
+    }[Kind(entry.kind)]
+
+
+def explain(entry: LedgerEntry) -> list[str]:
+    """Sentences that let anyone work the points out again."""
+    said = []
+    why = entry.rule.get("why")
+    if entry.note:
+        said.append(entry.note)
+    if "moved" in entry.rule:
+        said.append(_("Orders made without an account now belong to the account of the same address."))
+    elif why == "moved" and entry.kind == Kind.REVERSE:
+        said.append(_("The order now belongs to another account, and its points went with it."))
+    elif "base" in entry.rule:
+        said += _worked_out(entry, why)
+    if entry.shortfall > 0:
+        said.append(
+            _("%(points)s more could not be taken back, because they were spent already.")
+            % {"points": number(entry.shortfall)}
+        )
+    elif entry.shortfall < 0:
+        said.append(
+            _("%(points)s points of this order had been spent and were never taken back, so these are not given again.")
+            % {"points": number(-entry.shortfall)}
+        )
+    return said
+
+
+def _worked_out(entry, why):
+    rule, currency = Rule.load(entry.rule), entry.rule["currency"]
+    base, back = Decimal(entry.rule["base"]), Decimal(entry.rule["back"])
+    said = [
+        _("Of the order %(amount)s counts: %(what)s.") % {"amount": money(base, currency), "what": what_counts(rule)}
+    ]
+    left = base - back
+    if why in ("cancelled", "failed"):
+        said.append(_("Nothing was paid in the end, so the order earns nothing."))
+    elif back and not left:
+        said.append(_("All of it was paid back, so the order earns nothing."))
+    else:
+        if back:
+            said.append(
+                _("%(back)s of it was paid back; %(left)s is left.")
+                % {"back": money(back, currency), "left": money(left, currency)}
+            )
+        said.append(_calculation(rule, left, entry.rule["worth"], currency))
+    if before := entry.rule["before"]:
+        said.append(
+            _("%(before)s points were there for this order, %(worth)s is right, and this entry makes the difference.")
+            % {"before": number(before), "worth": number(entry.rule["worth"])}
+        )
+    return said
+
+
+def _calculation(rule, left, points, currency):
+    with localcontext(PRECISE):
+        exact = left * rule.rate
+    values = {
+        "rate": rate(rule, currency),
+        "left": money(left, currency),
+        "factor": plain(rule.rate),
+        "exact": number(exact),
+        "points": number(points),
+    }
+    if exact == points:
+        return _("%(rate)s: %(left)s × %(factor)s = %(points)s.") % values
+    rounded = {
+        "down": _("%(rate)s: %(left)s × %(factor)s = %(exact)s, rounded down to %(points)s."),
+        "nearest": _("%(rate)s: %(left)s × %(factor)s = %(exact)s, rounded to the nearest, %(points)s."),
+        "up": _("%(rate)s: %(left)s × %(factor)s = %(exact)s, rounded up to %(points)s."),
+    }
+    return rounded[rule.rounding] % values
+
+
+def rate(rule: Rule, currency: str) -> str:
+    """`1 point for each ₹10.00`, where that is exact; else `0.37 points for each ₹1.00`."""
+    each = 1 / rule.rate
+    if each == each.quantize(Decimal("0.01")):
+        return _("1 point for each %(money)s") % {"money": money(each, currency)}
+    return _("%(points)s points for each %(money)s") % {"points": number(rule.rate), "money": money(1, currency)}
+
+
+def what_counts(rule: Rule) -> str:
+    parts = [_("goods after discounts")]
+    if rule.shipping:
+        parts.append(_("shipping"))
+    if rule.fees:
+        parts.append(_("fees"))
+    parts.append(_("with tax") if rule.taxes else _("without tax"))
+    return ", ".join(parts)
