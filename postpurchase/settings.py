@@ -1,5 +1,6 @@
 """All settings, read from the environment or a `.env` beside manage.py. `docs/running.md` lists them."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -31,12 +32,15 @@ def env_bool(name: str, default: bool) -> bool:
 
 def kept_secret(path: Path) -> str:
     """A random key made on first use, for machines where nobody sets SECRET_KEY."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written whole under a name of its own: of several processes that start at once one wins, none reads half a key.
+        new = path.with_name(f"{path.name}-{os.getpid()}")
+        with open(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+        new.unlink()
     return path.read_text()
 
 
