@@ -287,6 +287,9 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # The error shapes share the names of their fields; without these each gets an enum with a number for a name.
     "ENUM_NAME_OVERRIDES": {
+        "TicketTypeEnum": "support.models.Ticket.Type",
+    }
+    | {
         name: f"drf_standardized_errors.openapi_serializers.{name}.choices"
         for name in [
             "ValidationErrorEnum",
