@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template import Context
 from django.template.loader import get_template
+from django.urls import reverse
 from django.utils import translation
 from django.utils.timezone import now
 
@@ -76,7 +77,7 @@ def variables(message: Message) -> dict:
             "language": message.language,
             "is_marketing": message.purpose == kinds.Purpose.MARKETING,
             "preferences_url": preferences_url(message),
-            "portal_url": links.address(f"/s/{store.slug}/"),
+            "portal_url": links.address(reverse("portal-home", args=[store.slug])),
             "logo_url": logo_url(store),
             "year": now().year,
         }
@@ -84,11 +85,11 @@ def variables(message: Message) -> dict:
 
 
 def preferences_url(message: Message) -> str:
-    return links.address(f"/u/{links.make(PREFERENCES, message.store_id, message.pk)}/")
+    return links.address(reverse("preferences", args=[links.make(PREFERENCES, message.store_id, message.pk)]))
 
 
 def logo_url(store: Store) -> str:
-    return links.address(f"/s/{store.slug}/logo") if store.logo_type else ""
+    return links.address(reverse("portal-logo", args=[store.slug])) if store.logo_type else ""
 
 
 def _plain(name, values):

@@ -5,15 +5,19 @@ from functools import wraps
 from csp.constants import SELF
 from csp.decorators import csp_update
 from django.conf import settings
-from django.http import Http404
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_safe
 
-from . import mailbox, preview
+from crm.portal import access
+from crm.stores import links
+
+from . import compose, consent, gate, mailbox, preview
 from .checks import MAILBOX
-from .models import MailboxMessage
+from .models import MailboxMessage, Message
 
 PAGE = 50
 
@@ -63,6 +67,42 @@ def mailbox_html(request, pk):
     if not html:
         raise Http404
     return preview.response(html)
+
+
+# Whoever holds the link may decide, with or without a session: there is nothing that a forged request could borrow. And
+# mail programs that unsubscribe by themselves (RFC 8058) send no cookie and no token of ours.
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def preferences(request, token):
+    """Whether a person wants news. Looking changes nothing, since programs look at every link in a mail."""
+    try:
+        store_id, pk, _extra = links.read(compose.PREFERENCES, token, compose.PREFERENCES_AGE)
+    except links.BadLink:
+        raise Http404 from None
+    message = get_object_or_404(Message.objects.select_related("store"), store=store_id, pk=pk)
+    store, address = message.store, message.recipient
+    if request.POST.get("List-Unsubscribe") == "One-Click":
+        consent.withdraw(store, address, source="one-click", proof={"message": pk})
+        return HttpResponse(status=204)
+    if request.method == "POST":
+        say = consent.give if request.POST.get("news") == "on" else consent.withdraw
+        say(store, address, source="preferences page", proof={"message": pk, "language": message.language})
+        return redirect(f"{request.path}?saved")
+    access.dress(request, store, message.language)
+    context = {
+        "masked": _masked(address),
+        "news": consent.is_given(store, address),
+        "suppressed": gate.is_suppressed(store.pk, address),
+        "saved": "saved" in request.GET,
+    }
+    return render(request, "messaging/preferences.html", context)
+
+
+def _masked(address):
+    """Enough to know one's own address by: a forwarded mail should not tell it."""
+    name, _at, domain = address.partition("@")
+    return f"{name[:2]}{'•' * max(len(name) - 2, 1)}@{domain}" if domain else ""
 
 
 def _is_number(text):
