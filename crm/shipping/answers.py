@@ -145,11 +145,7 @@ def _with_parcels(store, order, shipments):
     if Status.DELAYED in states or Status.CUSTOMS in states:
         return _late(store, next(row for row in shipments if row.status in (Status.DELAYED, Status.CUSTOMS)))
     if delivered:
-        said = ngettext(
-            "Partly delivered: %(delivered)d of %(count)d parcel is with you",
-            "Partly delivered: %(delivered)d of %(count)d parcels are with you",
-            delivered,
-        ) % {"delivered": delivered, "count": count}
+        said = _("Partly delivered: %(delivered)d of %(count)d parcels") % {"delivered": delivered, "count": count}
         if not open_ones:
             return Answer(_("Partly delivered"), _("The rest is not sent yet. We write to you when it is on its way."))
         return Answer(said, _("The rest is on its way; each parcel has its own card below."))
