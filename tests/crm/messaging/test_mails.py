@@ -4,12 +4,13 @@ import re
 from email.utils import parseaddr
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from crm.messaging import compose, consent, context, names, outbox
 from crm.messaging.models import MailSettings, Message
 from crm.work import drain
-from tests.factories import make_message
+from tests.factories import NOW, make_message
 
 HOSTILE = [
     "{{ settings.SECRET_KEY }}",
@@ -32,6 +33,7 @@ def points():
     del context.PROVIDERS["loyalty"]
 
 
+@time_machine.travel(NOW, tick=False)
 def test_the_thank_you_has_greeting_steps_items_total_and_contact(store, order):
     message = outbox.queue(store, "thank-you", "a", order=order)
 
@@ -125,6 +127,7 @@ def test_service_mail_carries_identity_and_no_unsubscribe_header(store, order, m
     assert headers["List-Unsubscribe"] is None
 
 
+@time_machine.travel(NOW, tick=False)
 def test_marketing_carries_one_click_unsubscribe(store, order, news, mailoutbox):
     consent.give(store, "asha@mail.example", source="checkout")
     message = outbox.queue(store, news, "a", order=order)
