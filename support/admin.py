@@ -15,11 +15,11 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import action, display
 
-from crm.stores.models import Membership, User
+from crm.stores.models import Membership, Store, User
 from crm.stores.staff import StoreFilter, StoreScopedAdmin
 
 from . import clock, desk, tickets
-from .forms import DeskForm
+from .forms import CallForm, DeskForm
 from .models import Ticket
 
 Role = Membership.Role
@@ -43,7 +43,10 @@ class ViewFilter(admin.SimpleListFilter):
 
 @admin.register(Ticket)
 class TicketAdmin(StoreScopedAdmin):
-    change_roles = tickets.MAY_ANSWER
+    change_roles = add_roles = tickets.MAY_ANSWER
+    # Of the page where staff write down a call; a ticket that is there has a page of its own.
+    form = CallForm
+    fields = ["store", "channel", "email", "order_number", "type", "priority", "subject", "text"]
     list_before_template = "support/desk/tabs.html"
     list_display = ["subject_shown", "person_shown", "order_shown", "clock_shown", "type", "assignee_shown", "store"]
     list_select_related = ["customer", "order", "assignee", "store"]
@@ -68,6 +71,11 @@ class TicketAdmin(StoreScopedAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).with_first_line()
+
+    def get_list_display(self, request):
+        """Without the store for whom has one only."""
+        stores = Store.objects.for_user(request.user)[:2]
+        return self.list_display if len(stores) > 1 else self.list_display[:-1]
 
     def get_search_results(self, request, queryset, search_term):
         """`#1042` and `1042` are numbers: of a ticket, or of the order it is about."""
@@ -124,6 +132,33 @@ class TicketAdmin(StoreScopedAdmin):
                 self.log_change(request, ticket, words)
                 done += 1
         self.message_user(request, ngettext("%d ticket changed.", "%d tickets changed.", done) % done)
+
+    # --- a ticket that staff open ---
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if db_field.name == "store" and not request.user.is_superuser:
+            kwargs["queryset"] = Store.objects.filter(
+                memberships__user=request.user, memberships__role__in=tickets.MAY_ANSWER
+            )
+        return super(StoreScopedAdmin, self).formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_changeform_initial_data(self, request):
+        stores = Store.objects.for_user(request.user)[:2]
+        store = {"store": stores[0].pk} if len(stores) == 1 else {}
+        return {"channel": Ticket.Channel.PHONE, **store, **super().get_changeform_initial_data(request)}
+
+    def add_view(self, request, form_url="", extra_context=None):
+        one_way_on = {"show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().add_view(request, form_url, {**one_way_on, **(extra_context or {})})
+
+    def save_model(self, request, obj, form, change):
+        wanted = ["subject", "text", "channel", "type", "priority", "customer", "order", "email"]
+        ticket = tickets.open(obj.store, **{name: form.cleaned_data[name] for name in wanted})
+        tickets.assign(ticket, request.user)
+        obj.pk, obj.number = ticket.pk, ticket.number
+
+    def response_add(self, request, obj, post_url_continue=None):
+        return redirect("admin:support_ticket_change", obj.pk)
 
     # --- the ticket page ---
 

@@ -59,7 +59,7 @@ class NewTicketSerializer(serializers.Serializer):
         if customer and order and order.customer_id not in (None, customer.pk):
             raise serializers.ValidationError({"order": _("This is another customer's order.")})
         if customer is None and order is None:
-            values["customer"] = _known_customer(self.context["request"].auth.store, email)
+            values["customer"] = tickets.customer_of(self.context["request"].auth.store, email)
         return values
 
 
@@ -161,8 +161,3 @@ class MessageViewSet(StoreScopedReadOnlyViewSet):
             message = tickets.reply_from_staff(ticket, None, text)
         row = self._as_json(self.get_queryset().filter(pk=message.pk)).get()
         return Response(orjson.Fragment(row["json"]), status.HTTP_201_CREATED)
-
-
-def _known_customer(store, email):
-    """The customer of an address, the registered one before a guest."""
-    return Customer.objects.for_store(store).with_email(email).current().order_by("woo_id", "pk").first()

@@ -5,12 +5,13 @@ import uuid
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from crm.orders.models import Order
 from crm.stores import formats
 
 from .models import Ticket
-from .tickets import LONGEST_TEXT
+from .tickets import LONGEST_TEXT, customer_of
 
 # As many of the newest orders as a select on a phone can bear; an older one comes by its page's link.
 ORDERS_OFFERED = 30
@@ -78,7 +79,7 @@ class TicketForm(KeyedForm):
 
 
 class ReplyForm(KeyedForm):
-    text = PlainTextField(label=_("Your answer"))
+    text = PlainTextField(label=_("Your answer"), widget=forms.Textarea({"rows": 5}))
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -97,6 +98,42 @@ class DeskForm(KeyedForm):
     # The last message on the page that was answered from.
     seen = forms.IntegerField(widget=forms.HiddenInput)
     text = PlainTextField(label=_("Text"))
+
+
+class CallForm(forms.ModelForm):
+    """What a customer said to a member of staff, by telephone for instance."""
+
+    CHANNELS = [Ticket.Channel.PHONE, Ticket.Channel.CHAT, Ticket.Channel.MAIL]
+
+    email = forms.EmailField(
+        label=_("The customer's e-mail"),
+        required=False,
+        widget=UnfoldAdminEmailInputWidget,
+        help_text=_("Answers go there, and by it the customer is found."),
+    )
+    order_number = forms.CharField(label=_("Order number"), required=False, widget=UnfoldAdminTextInputWidget)
+    text = PlainTextField(label=_("What the customer said"), widget=UnfoldAdminTextareaWidget)
+
+    class Meta:
+        model = Ticket
+        fields = ["store", "channel", "type", "priority", "subject", "email"]
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.fields["channel"].choices = [(channel.value, channel.label) for channel in self.CHANNELS]
+
+    def clean(self):
+        """Adds `customer` and `order`, each of the chosen store or None."""
+        values = super().clean()
+        store, number = values.get("store"), values.get("order_number", "").removeprefix("#")
+        values["order"] = values["customer"] = None
+        if store and number:
+            values["order"] = Order.objects.for_store(store).filter(number=number).newest_first().first()
+            if values["order"] is None:
+                self.add_error("order_number", _("This store has no order of this number."))
+        if store and values.get("email"):
+            values["customer"] = customer_of(store, values["email"])
+        return values
 
 
 def _order_label(order) -> str:

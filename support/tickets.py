@@ -257,6 +257,11 @@ def agents(store: Store):
     ).order_by("first_name", "email")
 
 
+def customer_of(store: Store, email: str) -> Customer | None:
+    """The customer of an address, the registered one before a guest."""
+    return Customer.objects.for_store(store).with_email(email).current().order_by("woo_id", "pk").first()
+
+
 def portal_url(ticket: Ticket) -> str:
     """The conversation in the portal, as an absolute address."""
     return settings.SITE_URL + reverse("portal-ticket", args=[ticket.store.slug, ticket.number])

@@ -144,7 +144,7 @@ def page(browser, live_server):
     context.set_default_timeout(15_000)
     page = context.new_page()
     errors = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(error))
     yield page
     context.close()
     assert not errors, errors

@@ -315,3 +315,74 @@ def test_pages_cost_the_same_however_much_they_show(client, agent, store, custom
     grow(6)
 
     assert queries() == few
+
+
+def test_staff_write_down_a_call(client, agent, store, customer):
+    order = make_order(store, customer, number="W-17")
+    call = {
+        "store": store.pk,
+        "channel": "phone",
+        "type": "delivery",
+        "priority": "high",
+        "subject": "Parcel?",
+        "text": "She called.",
+    }
+
+    response = client.post(f"{QUEUE}add/", call | {"email": "Asha@shop.example", "order_number": "#W-17"})
+
+    ticket = Ticket.objects.get()
+    assert response.url == page(ticket)
+    assert (ticket.customer, ticket.order, ticket.assignee, ticket.priority) == (customer, order, agent, "high")
+    assert ticket.messages.get().body == "She called."
+    assert not Mail.objects.exists()
+
+
+def test_a_call_is_written_down_in_ones_own_stores_only(client, agent, store):
+    elsewhere = make_store()
+    watched = make_store()
+    Membership.objects.create(user=agent, store=watched, role=Membership.Role.VIEWER)
+    call = {"channel": "phone", "type": "delivery", "priority": "high", "subject": "Parcel?", "text": "She called."}
+    shown = html(client.get(f"{QUEUE}add/"))
+
+    for other in (elsewhere, watched):
+        assert other.name not in shown
+        assert client.post(f"{QUEUE}add/", call | {"store": other.pk}).status_code == 200
+    wrong_order = client.post(f"{QUEUE}add/", call | {"store": store.pk, "order_number": "404"})
+
+    assert "no order of this number" in html(wrong_order)
+    assert not Ticket.objects.exists()
+
+
+def test_a_viewer_writes_down_no_call(client, store):
+    client.force_login(make_staff(store, Membership.Role.VIEWER))
+
+    assert client.get(f"{QUEUE}add/").status_code == 403
+
+
+@pytest.mark.browser
+def test_keys_and_drafts_spare_the_mouse(page, live_server, client, transactional_db):
+    store = make_store()
+    agent = make_staff(store)
+    first, second = (make_ticket(store, subject=subject, at=timezone.now()) for subject in ("First", "Second"))
+    client.force_login(agent)
+    page.context.add_cookies(
+        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}]
+    )
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{QUEUE}{first.pk}/change/")
+
+    page.keyboard.press("n")
+    page.keyboard.type("jk is typed, not obeyed")
+    page.reload()
+
+    assert page.locator("textarea").input_value() == "jk is typed, not obeyed"
+    page.keyboard.press("j")
+    page.wait_for_url(f"**/{second.pk}/change/**")
+    assert page.locator("textarea").input_value() == ""
+    page.keyboard.press("k")
+    page.wait_for_url(f"**/{first.pk}/change/**")
+    page.keyboard.press("r")
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.wait_for_load_state()
+    assert page.locator("textarea").input_value() == ""
+    assert Message.objects.filter(ticket=first, author=agent, internal=False).count() == 1

@@ -11,10 +11,12 @@
     small.querySelector("select").addEventListener("change", () => small.submit());
   }
 
-  // The queue stays open or closed as it was left; on a narrow screen it starts closed.
-  const open = localStorage.getItem("desk-queue");
-  if (open ? open === "closed" : desk.clientWidth < 1000) queue.open = false;
-  queue.addEventListener("toggle", () => localStorage.setItem("desk-queue", queue.open ? "open" : "closed"));
+  // The queue stays open or closed as it was left; where it stands above the conversation it starts closed.
+  const beside = desk.clientWidth >= 1024;
+  if (!beside || localStorage.getItem("desk-queue") === "closed") queue.open = false;
+  queue.querySelector("summary").addEventListener("click", () => {
+    if (beside) localStorage.setItem("desk-queue", queue.open ? "closed" : "open");
+  });
 
   // A draft outlives a closed tab; it is forgotten once it is sent.
   const text = form && form.elements.text;
