@@ -297,6 +297,11 @@ SPECTACULAR_SETTINGS = {
             "ServerErrorEnum",
             *(f"ErrorCode{status}Enum" for status in (401, 403, 404, 405, 406, 415, 429, 500)),
         ]
+    }
+    | {
+        "TicketStatusEnum": "support.models.Ticket.Status",
+        "TicketTypeEnum": "support.models.Ticket.Type",
+        "ShipmentStatusEnum": "crm.shipping.models.Status",
     },
     "POSTPROCESSING_HOOKS": ["drf_standardized_errors.openapi_hooks.postprocess_schema_enums"],
 }

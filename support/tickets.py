@@ -220,29 +220,22 @@ def set_type(ticket: Ticket, type: str) -> None:
     ticket.save(update_fields=["type"])
 
 
-@transaction.atomic
-def follow_up(store: Store, *, answer: str, score: int, text: str, product: str, customer, order) -> Ticket:
-    """A customer was not happy with a purchase: a ticket for it, or one more message if its order has one already."""
-    cause = f"survey:{answer}"
-    _take_turns(store)
+def follow_up_rating(store: Store, *, cause: str, score: int, text: str, product: str, customer, order) -> Ticket:
+    """A customer was not happy with a purchase: somebody writes to them."""
     with override(store.language_for(customer.language if customer else "")):
-        named = product or (f"#{order.number}" if order else store.name)
-        rating = _("%(product)s: rated %(score)s of 5.") % {"product": named, "score": score}
+        named = product or _in_short(store, order)
         subject = _("Low rating: %(product)s") % {"product": named}
-    body = f"{rating}\n\n{text}".strip()[:LONGEST_TEXT]
-    if order and (ticket := Ticket.objects.active().filter(store=store, order=order, channel=Channel.REVIEW).first()):
-        reply_from_customer(ticket, body, cause=cause)
-        return ticket
-    return open(
-        store,
-        subject=subject,
-        text=body,
-        channel=Channel.REVIEW,
-        type=Ticket.Type.REVIEW,
-        customer=customer,
-        order=order,
-        cause=cause,
-    )
+        said = _("%(product)s: rated %(score)s of 5.") % {"product": named, "score": score}
+    return _follow_up(store, cause, Ticket.Type.REVIEW, subject, f"{said}\n\n{text}", customer, order)
+
+
+def follow_up_missing(store: Store, *, cause: str, text: str, product: str, customer, order) -> Ticket:
+    """A customer was asked for a review and says that the thing never came."""
+    with override(store.language_for(customer.language if customer else "")):
+        named = product or _in_short(store, order)
+        subject = _("Not received: %(product)s") % {"product": named}
+        said = _("%(product)s has not arrived.") % {"product": named}
+    return _follow_up(store, cause, Ticket.Type.DELIVERY, subject, f"{said}\n\n{text}", customer, order)
 
 
 def move_tickets(store: Store, guest_id: int, customer_id: int) -> int:
@@ -265,6 +258,30 @@ def customer_of(store: Store, email: str) -> Customer | None:
 def portal_url(ticket: Ticket) -> str:
     """The conversation in the portal, as an absolute address."""
     return settings.SITE_URL + reverse("portal-ticket", args=[ticket.store.slug, ticket.number])
+
+
+@transaction.atomic
+def _follow_up(store, cause, type, subject, text, customer, order):
+    """A ticket, or one more message where another answer about the same order has opened one."""
+    _take_turns(store)
+    text = text.strip()[:LONGEST_TEXT]
+    if order and (ticket := Ticket.objects.active().filter(store=store, order=order, channel=Channel.REVIEW).first()):
+        reply_from_customer(ticket, text, cause=cause)
+        return ticket
+    return open(
+        store,
+        subject=subject,
+        text=text,
+        channel=Channel.REVIEW,
+        type=type,
+        customer=customer,
+        order=order,
+        cause=cause,
+    )
+
+
+def _in_short(store, order) -> str:
+    return f"#{order.number}" if order else store.name
 
 
 def _take_turns(store):

@@ -37,6 +37,7 @@ WORDS = {
     "shipment.delayed": _("Parcel %(number)s is delayed"),
     "points.earned": _("%(points)s points earned"),
     "survey.answered": _("Rated %(product)s %(score)s of 5"),
+    "survey.not_received": _("Not received: %(product)s"),
     "review.posted": _("Review published in the shop"),
     "message.sent": _("Mail sent: %(kind)s"),
     "message.bounced": _("Mail came back: %(kind)s"),

@@ -236,10 +236,22 @@ def test_low_scores_of_one_order_share_a_ticket_each_once(store, customer):
 
     answered(store, 1, "7", order, customer)
     answered(store, 2, "8", order, customer)
-    tickets.follow_up(store, answer="8", score=2, text="", product="Brass diya", customer=customer, order=order)
+    again = {"text": "", "product": "Brass diya", "customer": customer, "order": order}
+    tickets.follow_up_rating(store, cause="survey:8", score=2, **again)
 
     bodies = list(Ticket.objects.get().messages.values_list("body", flat=True))
     assert bodies == ["Brass diya: rated 1 of 5.\n\nChipped rim.", "Brass diya: rated 2 of 5.\n\nChipped rim."]
+
+
+def test_what_never_came_is_a_matter_of_delivery(store, customer):
+    order = make_order(store, customer, number="W-17")
+    data = {"score": None, "text": "", "product": "", "invitation_id": 3}
+    record("survey.not_received", store, "7", customer=customer, order=order, data=data)
+    drain_all()
+
+    ticket = Ticket.objects.get(type="delivery", order=order)
+    assert ticket.subject == "Not received: #W-17"
+    assert ticket.messages.get().body == "#W-17 has not arrived."
 
 
 def test_a_joined_guests_tickets_go_along(store, customer):
