@@ -48,11 +48,16 @@ class Broker(ORM):
 
 
 class Sentinel(cluster.Sentinel):
-    """Ends its whole cluster when one of its processes was killed.
+    """Looks at the schedules at once, and ends its whole cluster when one of its processes was killed.
 
-    It may have been killed while it held the lock of a queue that all share; then nothing would ever move again, and nobody
+    That one may have been killed while it held the lock of a queue that all share; then nothing would ever move again, and nobody
     could tell. The supervisor starts a new cluster at once.
     """
+
+    def guard(self):
+        # Its own first look comes half a minute later; what fell due while no worker ran has waited long enough.
+        cluster.scheduler(broker=self.broker)
+        super().guard()
 
     def reincarnate(self, process):
         if (process.exitcode or 0) < 0:

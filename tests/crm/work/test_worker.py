@@ -68,7 +68,9 @@ def has_pulse(worker, after=None):
 
 def owe():
     """A row that a worker tries at once. Nobody has this name, so it shows by its attempt and its error."""
-    event = Event.objects.create(store=make_store(), type="test.happened", key="1", occurred_at=timezone.now())
+    event = Event.objects.create(
+        store=make_store(consumer_key=""), type="test.happened", key="1", occurred_at=timezone.now()
+    )
     row = Handling.objects.create(event=event, handler="nobody")
     wake(Handling)
     return row
