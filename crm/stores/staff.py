@@ -67,7 +67,10 @@ class StoreScopedAdmin(ModelAdmin):
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if db_field.related_model is Store and not request.user.is_superuser:
-            kwargs["queryset"] = Store.objects.for_user(request.user)
+            # Who owns one store and looks into another may add rows to the first alone.
+            kwargs["queryset"] = Store.objects.filter(
+                memberships__user=request.user, memberships__role__in=self.add_roles | self.change_roles
+            )
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from crm.portal import brand
+from crm.stores import colours
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +72,7 @@ def test_the_style_sheet_carries_the_stores_colours(client):
 @pytest.mark.parametrize("colour", ["#ffff00", "#ffffff", "#000000", "#0f766e", "#808080", "#fde68a"])
 @pytest.mark.parametrize("ground", [brand.PAPER, brand.DARK_PAPER])
 def test_links_can_be_read_whatever_colour_the_store_chose(colour, ground):
-    assert brand.contrast(brand.readable(colour, ground), ground) >= 4.5
+    assert colours.contrast(colours.readable(colour, ground), ground) >= 4.5
 
 
 def test_the_logo_is_served_as_the_picture_it_is(client):
