@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, Exists, F, OuterRef, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.db.models.functions import TruncDate, TruncWeek
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm.orders.models import Order
 from crm.stores import formats
 from crm.stores.models import Store
+from loyalty.models import Account
+from support.models import Ticket
 
 WEEKS = 12
 DAYS = 30
@@ -63,7 +67,71 @@ def context(request, context):
 
 
 def draw(store: Store, stores: list[Store], at: datetime) -> Dashboard:
-    return Dashboard(store, stores, sales_figures(store, at), [revenue_by_week(store, at), orders_by_day(store, at)])
+    return Dashboard(
+        store,
+        stores,
+        [*desk_figures(store, at), *sales_figures(store, at), *loyalty_figures(store)],
+        [revenue_by_week(store, at), first_answers(store, at), orders_by_day(store, at)],
+    )
+
+
+def desk_figures(store: Store, at: datetime) -> list[Figure]:
+    """Who waits, and how fast the first answer came in the last 30 days."""
+    found = Ticket.objects.for_store(store).figures(at - timedelta(days=DAYS), at)
+    queue = reverse("admin:support_ticket_changelist")
+    median = found["median_first_response"]
+    return [
+        Figure(
+            _("Customers waiting for an answer"),
+            formats.number(found["owed"]),
+            ngettext("%(count)s is late", "%(count)s are late", found["late"])
+            % {"count": formats.number(found["late"])},
+            f"{queue}?view=late" if found["late"] else queue,
+            alarm=bool(found["late"]),
+        ),
+        Figure(
+            _("First answer, median of 30 days"),
+            formats.duration(median) if median is not None else "—",
+            ngettext("%(count)s ticket answered", "%(count)s tickets answered", found["answered"])
+            % {"count": formats.number(found["answered"])},
+        ),
+    ]
+
+
+def loyalty_figures(store: Store) -> list[Figure]:
+    balance = Account.objects.for_store(store).aggregate(
+        points=Sum("balance", default=0), members=Count("pk", filter=Q(balance__gt=0))
+    )
+    return [
+        Figure(
+            _("Points with customers"),
+            formats.number(balance["points"]),
+            ngettext("%(count)s customer has points", "%(count)s customers have points", balance["members"])
+            % {"count": formats.number(balance["members"])},
+            reverse("admin:loyalty_account_changelist"),
+        )
+    ]
+
+
+def first_answers(store: Store, at: datetime) -> Chart:
+    """How long customers waited for the first answer, of tickets opened in the last 30 days."""
+    buckets = Ticket.objects.for_store(store).first_response_buckets(at - timedelta(days=DAYS))
+    return Chart(
+        _("First answers: how long customers waited"),
+        _("Tickets opened in the last 30 days."),
+        [_("Answered within"), _("Tickets")],
+        [[str(label), formats.number(count)] for label, count in buckets],
+        "bar",
+        json.dumps(
+            {
+                "labels": [str(label) for label, _count in buckets],
+                "datasets": [
+                    {"label": _("Tickets"), "data": [count for _label, count in buckets], "backgroundColor": PRIMARY}
+                ],
+            }
+        ),
+        empty=not any(count for _label, count in buckets),
+    )
 
 
 def paid_orders(store: Store, since: datetime):

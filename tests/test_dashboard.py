@@ -4,7 +4,8 @@ from decimal import Decimal
 import pytest
 
 from postpurchase import dashboard
-from tests.factories import make_customer, make_order, make_staff, make_store
+from support import tickets
+from tests.factories import make_customer, make_order, make_staff, make_store, make_ticket
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 6, 18, 12, tzinfo=UTC)  # a Thursday
@@ -74,3 +75,17 @@ def test_it_costs_the_same_number_of_statements_whatever_the_shop_sold(store, co
 
     with django_assert_max_num_queries(25):
         dashboard.draw(store, [store], AT)
+
+
+def test_it_says_who_waits_and_how_long_the_first_answer_took(store):
+    opened = AT - timedelta(hours=1)
+    answered, _late = make_ticket(store, at=opened), make_ticket(store, at=opened)
+    make_ticket(make_store(), at=opened)
+    tickets.reply_from_staff(answered, make_staff(store), "Here it is.", at=opened + timedelta(minutes=3))
+
+    waiting, median = dashboard.desk_figures(store, AT)
+    buckets = dict(dashboard.first_answers(store, AT).rows)
+
+    assert (waiting.value, waiting.note, waiting.alarm) == ("1", "1 is late", True)
+    assert median.value == "3 minutes"
+    assert (buckets["5 minutes"], buckets["never"]) == ("1", "1")

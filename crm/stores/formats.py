@@ -1,12 +1,12 @@
 """Money, dates and names as the people of any country write them."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
-from babel.dates import format_date, format_datetime, format_skeleton
+from babel.dates import format_date, format_datetime, format_skeleton, format_timedelta
 from babel.numbers import format_currency, format_decimal
 from django.utils import translation
 
@@ -65,3 +65,8 @@ def short_day(value: date, language: str | None = None) -> str:
     return format_skeleton(
         "MMMd", value, locale=Locale("en", "GB") if where.language == "en" and not where.territory else where
     )
+
+
+def duration(value: timedelta, language: str | None = None) -> str:
+    """`4 minutes`, `2 hours`: in the largest unit that is filled."""
+    return format_timedelta(value, threshold=1.0, locale=locale(language))
