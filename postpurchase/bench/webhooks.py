@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
@@ -72,6 +73,11 @@ def served():
                 break
             except OSError:
                 time.sleep(0.1)
+        for _ in range(4):  # the master listens long before its workers have loaded Django
+            wire = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            wire.request("POST", f"/webhooks/empty/{uuid.uuid4()}/", b"{}")
+            wire.getresponse().read()
+            wire.close()
         yield port
     finally:
         process.terminate()

@@ -1,0 +1,76 @@
+"""The admin's side bar: the rooms in the order in which a day needs them."""
+
+from django.apps import apps
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+# Title, then model and icon (of Material Symbols, which unfold brings along).
+GROUPS = [
+    (_("Help desk"), [("support.Ticket", "forum")]),
+    (
+        _("Shop"),
+        [
+            ("orders.Order", "receipt_long"),
+            ("orders.Customer", "group"),
+            ("shipping.Shipment", "local_shipping"),
+            ("orders.Refund", "undo"),
+            ("orders.Product", "inventory_2"),
+            ("orders.Category", "category"),
+            ("orders.Coupon", "sell"),
+            ("events.Event", "history"),
+        ],
+    ),
+    (_("Loyalty"), [("loyalty.Account", "savings"), ("loyalty.LedgerEntry", "list_alt"), ("loyalty.Program", "tune")]),
+    (
+        _("Messages"),
+        [
+            ("messaging.Message", "mail"),
+            ("messaging.Consent", "verified_user"),
+            ("messaging.Suppression", "block"),
+            ("messaging.MailSettings", "tune"),
+        ],
+    ),
+    (_("Reviews"), [("reviews.Answer", "star"), ("reviews.Invitation", "outgoing_mail"), ("reviews.ReviewSettings", "tune")]),
+    (
+        _("Set-up"),
+        [
+            ("stores.Store", "storefront"),
+            ("stores.ApiKey", "key"),
+            ("stores.User", "badge"),
+            ("shipping.ShippingSettings", "tune"),
+        ],
+    ),
+    (
+        _("Jobs"),
+        [
+            ("woocommerce.SyncState", "sync"),
+            ("woocommerce.KeptAside", "report"),
+            ("woocommerce.WebhookDelivery", "webhook"),
+            ("woocommerce.Push", "upload"),
+        ],
+    ),
+]
+
+
+def sidebar(request):
+    """unfold's hook: groups of links to what this member of staff may see."""
+    groups = [{"items": [{"title": _("Today"), "icon": "space_dashboard", "link": reverse("admin:index")}]}]
+    for title, models in GROUPS:
+        items = [item for label, icon in models if (item := link(request, label, icon))]
+        if items:
+            groups.append({"title": title, "separator": True, "items": items})
+    return groups
+
+
+def link(request, label, icon):
+    model = apps.get_model(label)
+    page = admin.site._registry.get(model)
+    if page is None or not page.has_module_permission(request) or not page.has_view_permission(request):
+        return None
+    name = model._meta.verbose_name_plural
+    return {
+        "title": str(name)[:1].upper() + str(name)[1:],
+        "icon": icon,
+        "link": reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"),
+    }
