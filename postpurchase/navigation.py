@@ -31,7 +31,10 @@ GROUPS = [
             ("messaging.MailSettings", "tune"),
         ],
     ),
-    (_("Reviews"), [("reviews.Answer", "star"), ("reviews.Invitation", "outgoing_mail"), ("reviews.ReviewSettings", "tune")]),
+    (
+        _("Reviews"),
+        [("reviews.Answer", "star"), ("reviews.Invitation", "outgoing_mail"), ("reviews.ReviewSettings", "tune")],
+    ),
     (
         _("Set-up"),
         [
@@ -64,8 +67,7 @@ def sidebar(request):
 
 
 def link(request, label, icon):
-    model = apps.get_model(label)
-    page = admin.site._registry.get(model)
+    page = admin.site._registry.get(model := apps.get_model(label))
     if page is None or not page.has_module_permission(request) or not page.has_view_permission(request):
         return None
     name = model._meta.verbose_name_plural

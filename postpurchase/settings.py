@@ -314,6 +314,23 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "postpurchase.dashboard.context",
+    "SIDEBAR": {"navigation": "postpurchase.navigation.sidebar", "show_search": True},
+    # Teal, as the mails and the portal are before a store chooses its own.
+    "COLORS": {
+        "primary": {
+            "50": "#f0fdfa",
+            "100": "#ccfbf1",
+            "200": "#99f6e4",
+            "300": "#5eead4",
+            "400": "#2dd4bf",
+            "500": "#14b8a6",
+            "600": "#0f766e",
+            "700": "#115e59",
+            "800": "#134e4a",
+            "900": "#113f3c",
+            "950": "#042f2e",
+        }
+    },  # fmt: skip
 }
 
 LOGGING = {
