@@ -8,6 +8,7 @@ class LoyaltyConfig(AppConfig):
 
     def ready(self):
         from crm.messaging import context
+        from crm.orders import panels
         from crm.portal import home, navigation
         from crm.work import schedules
 
@@ -16,4 +17,5 @@ class LoyaltyConfig(AppConfig):
         navigation.add(_("Points"), "loyalty-points", 20)
         home.card("loyalty/home_card.html", statements.home_card, 20)
         context.provide("loyalty", statements.for_mail)
+        panels.panel("loyalty/panel.html", statements.for_staff, 20)
         schedules.every(24 * 60, "prove the points ledger", "loyalty.tasks.prove")

@@ -1,4 +1,4 @@
-"""What customers are shown of their points, on the portal and in mails."""
+"""What customers and staff are shown of points: on the portal, in mails, beside a ticket."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -94,3 +94,14 @@ def home_card(request) -> dict | None:
     if found is None or not (found.program.active or found.balance):
         return None
     return {"summary": found}
+
+
+def for_staff(store: Store, customer: Customer | None, order: Order | None) -> dict | None:
+    """`{account, lines}`: the balance and the last movements, beside a customer on staff's pages; None without an account."""
+    if customer is None:
+        return None
+    account = Account.objects.for_store(store).filter(customer_id=customer.joined_to_id or customer.pk).first()
+    if account is None:
+        return None
+    newest, _before = lines([account.pk], size=3)
+    return {"account": account, "lines": newest}

@@ -10,7 +10,7 @@ from crm.orders import panels
 from crm.stores.models import Membership
 from support import tickets
 from support.models import Message, Ticket
-from tests.factories import make_customer, make_line, make_order, make_staff, make_store, make_ticket
+from tests.factories import make_account, make_customer, make_line, make_order, make_staff, make_store, make_ticket
 
 pytestmark = pytest.mark.django_db
 QUEUE = "/admin/support/ticket/"
@@ -200,6 +200,14 @@ def test_other_rooms_show_panels_beside_the_customer(client, agent, ticket, monk
     assert [values["customer"] for _template, values in response.context["panels"]] == [ticket.customer]
 
 
+def test_the_points_of_a_customer_stand_beside_the_ticket(client, agent, ticket):
+    make_account(ticket.customer, points=1240)
+
+    shown = html(client.get(page(ticket)))
+
+    assert "<strong>1,240</strong>" in shown and "+1,240" in shown
+
+
 def test_hostile_text_is_shown_and_never_run(client, agent, store):
     customer = make_customer(store, first_name="<img src=x onerror=alert(1)>")
     ticket = make_ticket(store, customer, subject="<script>alert(2)</script>", text="<script>alert(3)</script>")
@@ -294,6 +302,7 @@ def test_getting_changes_nothing(client, agent, ticket):
 def test_pages_cost_the_same_however_much_they_show(client, agent, store, customer, django_assert_max_num_queries):
     order = make_order(store, customer)
     ticket = make_ticket(store, customer, order=order)
+    make_account(customer, points=5)
 
     def grow(n):
         for i in range(n):
@@ -304,7 +313,7 @@ def test_pages_cost_the_same_however_much_they_show(client, agent, store, custom
             make_staff(store)
 
     def queries():
-        with django_assert_max_num_queries(30) as captured:
+        with django_assert_max_num_queries(36) as captured:
             assert client.get(page(ticket)).status_code == 200
             assert client.get(QUEUE).status_code == 200
         return len(captured)
