@@ -7,7 +7,6 @@ from csp.decorators import csp_update
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -47,7 +46,6 @@ def mailbox_list(request, pk=None):
         "mails": page[:PAGE],
         "older": page[PAGE - 1].pk if len(page) > PAGE else None,
         "wanted": wanted,
-        "now": timezone.now(),
     }
     if pk is not None:
         message = get_object_or_404(MailboxMessage, pk=pk)

@@ -124,7 +124,7 @@ def _with_parcels(store, order, shipments):
     missing = unsent(order, shipments)
     for status in PROBLEMS:
         if status in states:
-            return _problem(store, next(row for row in shipments if row.status == status), count)
+            return _problem(next(row for row in shipments if row.status == status), count)
     if not open_ones and not missing:
         last = max(shipment.delivered_at for shipment in shipments)
         return Answer(
@@ -143,7 +143,7 @@ def _with_parcels(store, order, shipments):
             "good",
         )
     if Status.DELAYED in states or Status.CUSTOMS in states:
-        return _late(store, next(row for row in shipments if row.status in (Status.DELAYED, Status.CUSTOMS)))
+        return _late(next(row for row in shipments if row.status in (Status.DELAYED, Status.CUSTOMS)), count)
     if delivered:
         said = _("Partly delivered: %(delivered)d of %(count)d parcels") % {"delivered": delivered, "count": count}
         if not open_ones:
@@ -168,42 +168,42 @@ def _with_parcels(store, order, shipments):
     )
 
 
-def _problem(store, shipment, count):
-    which = _("One of your parcels: ") if count > 1 else ""
+def _problem(shipment, count):
     contact = _("Write to us or call us, and we sort it out together.")
     said = {
         Status.LOST: (
-            _("lost on the way"),
+            _("Lost on the way"),
             _("We are sorry. We look for it with the carrier and make it good. %(contact)s"),
         ),
-        Status.RETURNED: (_("back with us"), _("The carrier could not hand it over and brought it back. %(contact)s")),
-        Status.RETURNING: (_("on its way back to us"), _("The carrier could not hand it over. %(contact)s")),
-        Status.EXCEPTION: (_("held up on the way"), _("We are asking the carrier what is the matter. %(contact)s")),
+        Status.RETURNED: (_("Back with us"), _("The carrier could not hand it over and brought it back. %(contact)s")),
+        Status.RETURNING: (_("On its way back to us"), _("The carrier could not hand it over. %(contact)s")),
+        Status.EXCEPTION: (_("Held up on the way"), _("We are asking the carrier what is the matter. %(contact)s")),
         Status.ATTEMPT_FAILED: (
-            _("delivery was tried, and nobody was there"),
+            _("Delivery was tried, and nobody was there"),
             _("The carrier usually tries again on the next working day. %(contact)s"),
         ),
     }[shipment.status]
-    headline = which + said[0]
     return Answer(
-        headline[0].upper() + headline[1:],
+        _one_of(count, said[0]),
         said[1] % {"contact": contact},
         "bad" if shipment.status == Status.LOST else "warn",
     )
 
 
-def _late(store, shipment):
+def _late(shipment, count):
     expected = _expected([shipment])
     if shipment.status == Status.CUSTOMS:
         headline = _("Waiting at customs")
         text = _("Some parcels are looked at, which takes two to three working days. You need to do nothing.")
     else:
         headline, text = _("Delayed"), _("We are sorry. We ask the carrier to move it on. You need to do nothing.")
-    return Answer(
-        _("%(what)s: we now expect it %(days)s") % {"what": headline, "days": expected} if expected else headline,
-        text,
-        "warn",
-    )
+    if expected:
+        headline = _("%(what)s: we now expect it %(days)s") % {"what": headline, "days": expected}
+    return Answer(_one_of(count, headline), text, "warn")
+
+
+def _one_of(count, headline):
+    return _("One of your parcels: %(what)s") % {"what": headline} if count > 1 else headline
 
 
 def _expected(shipments):
@@ -296,4 +296,4 @@ def unsent(order: Order, shipments: list[Shipment]) -> list[tuple[LineItem, Deci
 
 
 def _day(store, moment: date | None) -> str:
-    return formats.day(moment, store.timezone) if moment else ""
+    return formats.short_day(moment, store.timezone) if moment else ""

@@ -8,6 +8,7 @@ class ShippingConfig(AppConfig):
 
     def ready(self):
         from crm.messaging import context, kinds
+        from crm.portal import sections
         from crm.work import schedules
 
         from . import pages
@@ -17,3 +18,4 @@ class ShippingConfig(AppConfig):
         )
         context.provide("tracking", pages.mail_context)
         schedules.every(1, "read parcels of imported orders", "crm.shipping.parcels.read_history")
+        sections.order_section("shipping/order_section.html", pages.order_section, 20)

@@ -126,6 +126,14 @@ def shelves(store: Store) -> list[dict]:
     return [{"name": category.name, "url": store.category_url(category.slug)} for category in found]
 
 
+def order_section(request, order) -> dict | None:
+    """What the portal's order page says of parcels; nothing for an order that has ended without one."""
+    shipments = list(Shipment.objects.existing().filter(order=order).order_by("shipped_at", "pk"))
+    if not shipments and (answers.has_ended(order) or not order.needs_shipping):
+        return None
+    return {"shipments": shipments, "url": path(order), "zone": request.store.timezone}
+
+
 def mail_context(store, customer, order) -> dict:
     """What every mail may show of an order's parcels, under the name `tracking`."""
     if order is None:

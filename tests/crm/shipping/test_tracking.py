@@ -99,7 +99,7 @@ def test_an_order_without_a_parcel_is_answered_in_words(client, store, fields, h
         ([Status.PICKUP], "Ready to be collected"),
         ([Status.ATTEMPT_FAILED], "Delivery was tried, and nobody was there"),
         ([Status.EXCEPTION], "Held up on the way"),
-        ([Status.DELIVERED, Status.LOST], "One of your parcels: lost on the way"),
+        ([Status.DELIVERED, Status.LOST], "One of your parcels: Lost on the way"),
         ([Status.RETURNED], "Back with us"),
     ],
 )
