@@ -108,6 +108,7 @@ def start(group: Group, port: int, shop_port: int) -> dict:
         call_command("connect_store", shop_url, key=SHOP_KEY, secret=SHOP_SECRET, slug=SLUG, insecure=True)
         serve.say("Fetching what changed in the shop …")
         call_command("sync", SLUG)
+        call_command("furnish_demo", SLUG)
     except CommandError as error:
         raise ProcessFailed(str(error)) from error
     addresses = {
