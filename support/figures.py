@@ -35,7 +35,7 @@ def is_late(at: datetime) -> Q:
     )
 
 
-class FiguresMixin:
+class FiguresQuerySet(models.QuerySet):
     """Questions about all tickets of a queryset, such as `Ticket.objects.for_user(user)`."""
 
     def with_first_response_took(self):
@@ -71,9 +71,11 @@ class FiguresMixin:
             median_first_response=Median("took", filter=answered),
         )
 
-    def first_response_buckets(self, since: datetime) -> list[tuple[str, int]]:
+    def first_response_buckets(self, since: datetime) -> list[tuple]:
         """Tickets opened since then by how long the first answer took: up to 5 minutes … longer, and no answer yet."""
-        labels, counts, above = [], [], timedelta(0)
+        labels: list = []
+        counts: list[Q] = []
+        above = timedelta(0)
         for label, limit in BUCKETS:
             labels.append(label)
             # Nothing is answered before it is opened, save by a clock that was set back.

@@ -9,10 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
-from .figures import ANSWER_WITHIN, FiguresMixin, is_late
+from .figures import ANSWER_WITHIN, FiguresQuerySet, is_late
 
 
-class TicketQuerySet(FiguresMixin, models.QuerySet):
+class TicketQuerySet(FiguresQuerySet):
     def for_store(self, store):
         return self.filter(store=store)
 

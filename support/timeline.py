@@ -71,13 +71,16 @@ def of_ticket(ticket: Ticket) -> list[Said | Facts]:
     entries = [(entry.at, entry.message.pk, entry) for entry in said]
     entries += [(at, 0, words) for at, words in _facts(ticket)]
     folded: list[Said | Facts] = []
+    between: Facts | None = None
     for at, _pk, entry in sorted(entries, key=lambda entry: entry[:2]):
         if isinstance(entry, Said):
             folded.append(entry)
+            between = None
             continue
-        if not (folded and isinstance(folded[-1], Facts)):
-            folded.append(Facts())
-        folded[-1].lines.append((at, entry))
+        if between is None:
+            between = Facts()
+            folded.append(between)
+        between.lines.append((at, entry))
     return folded
 
 

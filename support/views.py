@@ -17,7 +17,7 @@ from . import tickets
 from .forms import ReplyForm, TicketForm
 from .models import Message, Ticket
 
-# For one address in one store. Nobody types faster; a script does.
+# For one person in one store. Nobody types faster; a script does.
 MESSAGES_ALLOWED, WITHIN = 10, timedelta(minutes=10)
 
 
@@ -93,9 +93,7 @@ def _refusal(request, form) -> int | None:
     if not form.is_valid():
         return 400
     since = timezone.now() - WITHIN
-    sent = Message.objects.for_store(request.store).filter(
-        author_kind=Message.Author.CUSTOMER, ticket__email=request.email, created_at__gte=since
-    )
+    sent = Message.objects.filter(ticket__in=_own(request), author_kind=Message.Author.CUSTOMER, created_at__gte=since)
     if sent.count() >= MESSAGES_ALLOWED:
         form.add_error(
             None, _("You have sent many messages in a short time. Please wait ten minutes and send this again.")

@@ -114,6 +114,7 @@ def test_one_thing_is_changed_and_stands_in_the_history(client, agent, ticket, n
     ticket.refresh_from_db()
     assert getattr(ticket, name) == value
     assert "Priya: " in html(response)
+    assert client.get(page(ticket, "history")).status_code == 200
 
 
 def test_a_ticket_is_assigned_to_members_of_the_store_only(client, agent, ticket):
