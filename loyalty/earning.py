@@ -221,7 +221,7 @@ class _State:
             return "history" if history else "paid"
         if self.order.status in VOID:
             return self.order.status
-        return "refunded" if now.back > Decimal(self.entries[-1].rule.get("back", 0)) else "changed"
+        return "changed" if now.back == Decimal(self.entries[-1].rule.get("back", 0)) else "refunded"
 
 
 def expected(order: Order, program: Program) -> int:

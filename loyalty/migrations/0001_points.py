@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                 ('counts_fees', models.BooleanField(default=False, verbose_name='fees count')),
                 ('point_value', models.DecimalField(decimal_places=6, default=0, help_text="In the store's currency; shown beside balances. 0.01 shows 500 points as €5.00; 0 shows nothing.", max_digits=14, validators=[django.core.validators.MinValueValidator(0)], verbose_name='what one point is worth')),
                 ('negative_balance', models.BooleanField(default=False, help_text='When an order is refunded whose points were already spent. If off, no more is taken back than is there.', verbose_name='balances may go below zero')),
-                ('starts_at', models.DateTimeField(default=django.utils.timezone.now, help_text='Set anew when the programme is switched on.', verbose_name='orders count that were paid from')),
+                ('starts_at', models.DateTimeField(default=django.utils.timezone.now, help_text='Orders paid before earn nothing. Set anew when the programme is switched on again.', verbose_name='earning since')),
                 ('store', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='stores.store', verbose_name='store')),
             ],
             options={

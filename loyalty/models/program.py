@@ -67,7 +67,9 @@ class Program(models.Model):
         ),
     )
     starts_at = models.DateTimeField(
-        _("orders count that were paid from"), default=now, help_text=_("Set anew when the programme is switched on.")
+        _("earning since"),
+        default=now,
+        help_text=_("Orders paid before earn nothing. Set anew when the programme is switched on again."),
     )
 
     objects = ProgramQuerySet.as_manager()

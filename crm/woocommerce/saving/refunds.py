@@ -94,7 +94,12 @@ def _write(store, refunds, at, saved) -> list[tuple[dict, str]]:
     saved.created += len(new)
     saved.updated += len(written) - len(new)
     saved.ignored += len(refunds) - len(written)
-    _record(store, [row for row, _lines, _payload in refunds if row["woo_id"] in new], new)
+    _record(
+        store,
+        [row for row, _lines, _payload in refunds],
+        {woo_id: order_id for woo_id, _pk, order_id, _ in written},
+        new,
+    )
     return []
 
 
@@ -111,19 +116,19 @@ def _upsert(store, refunds, at):
     return written
 
 
-def _record(store, rows, order_ids):
-    """Tell of refunds that the order itself has not told of."""
-    if not rows:
-        return
+def _record(store, rows, order_ids, new):
+    """Tell of refunds that the order itself has not told of, and of each that its lines are known now."""
     orders = Order.objects.in_bulk(set(order_ids.values()))
     facts = []
     for row in rows:
-        order = orders[order_ids[row["woo_id"]]]
         when = datetime.fromisoformat(row["date_created_gmt"]) if row["date_created_gmt"] else None
-        if when and when >= store.announce_from:
+        if row["woo_id"] not in order_ids or not when or when < store.announce_from:
+            continue
+        order = orders[order_ids[row["woo_id"]]]
+        for type in ["order.refunded"] * (row["woo_id"] in new) + ["refund.itemised"]:
             facts.append(
                 Fact(
-                    "order.refunded",
+                    type,
                     str(row["woo_id"]),
                     customer_id=order.customer_id,
                     order_id=order.pk,
