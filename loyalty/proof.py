@@ -38,6 +38,6 @@ _WORDS = {
 def differences(store: Store | None = None) -> Iterator[str]:
     """Each thing that is wrong with the ledger, of one store or of all, in a sentence. One pass over the entries."""
     with connection.cursor() as cursor:
-        cursor.execute(_PROOF, {"store": store and store.pk})
+        cursor.execute(_PROOF, {"store": store.pk if store else None})
         for kind, *values in cursor:
             yield _WORDS[kind].format(*values)
