@@ -3,9 +3,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
+from crm.stores.models import Membership
 from crm.stores.staff import ReadOnlyAdmin, StoreFilter
+from crm.work.admin import DueWorkAdmin
 
-from .models import Event
+from .models import Event, Handling
 
 
 @admin.register(Event)
@@ -23,3 +25,14 @@ class EventAdmin(ReadOnlyAdmin):
     @display(description=_("Data"))
     def data_shown(self, event):
         return " · ".join(f"{name}: {value}" for name, value in event.data.items())[:120]
+
+
+@admin.register(Handling)
+class HandlingAdmin(DueWorkAdmin, ReadOnlyAdmin):
+    store_path = "event__store"
+    view_roles = retry_roles = {Membership.Role.OWNER}
+    list_display = ["handler", "event", "created_at", "state_shown", "attempts", "error_shown"]
+    list_select_related = ["event"]
+    list_filter = ["state", ("handler", AllValuesCheckboxFilter), ("event__store", StoreFilter)]
+    fields = ["handler", "event", "state", "attempts", "due_at", "settled_at", "error", "created_at"]
+    readonly_fields = ["created_at", "settled_at", "state", "attempts", "error"]

@@ -38,7 +38,9 @@ class StoreScopedAdmin(ModelAdmin):
         queryset = super().get_queryset(request)
         if request.user.is_superuser:
             return queryset
-        return queryset.filter(**{f"{self.store_path}__in": Store.objects.for_user(request.user)})
+        # By role too: who is an owner here and an agent there sees owners' rows of the one store only.
+        stores = Store.objects.filter(memberships__user=request.user, memberships__role__in=self.view_roles)
+        return queryset.filter(**{f"{self.store_path}__in": stores})
 
     def store_id_of(self, obj):
         """The primary key of the store that a row belongs to."""
