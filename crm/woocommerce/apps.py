@@ -7,4 +7,10 @@ class WooCommerceConfig(AppConfig):
     verbose_name = _("WooCommerce")
 
     def ready(self):
+        from crm.work import schedules
+
         from . import product_reviews  # noqa: F401 (a kind of push)
+
+        schedules.every(5, "poll the shops", "crm.woocommerce.tasks.poll")
+        schedules.every(15, "look after the webhooks", "crm.woocommerce.tasks.look_after_webhooks")
+        schedules.every(24 * 60, "compare with the shops", "crm.woocommerce.tasks.compare")

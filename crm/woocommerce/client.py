@@ -74,6 +74,15 @@ class Page(NamedTuple):
     date: datetime | None
     is_last: bool
 
+    @property
+    def numbered(self) -> dict[int, dict]:
+        """The objects by their numbers, without what is none."""
+        return {
+            row["id"]: row
+            for row in self.rows
+            if isinstance(row, dict) and isinstance(row.get("id"), int) and 0 < row["id"] < 2**63
+        }
+
 
 class Client(woocommerce.API):
     """Asks one shop. Every failure is a WooCommerceError; GET is tried again, and nothing else is.

@@ -1,5 +1,7 @@
 """How far the mirror of each store has come, and what could not be mirrored."""
 
+import json
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +17,7 @@ class Resource(models.TextChoices):
     COUPONS = "coupons", _("Coupons")
     ORDERS = "orders", _("Orders")
     TRASH = "trash", _("Trashed orders")
+    BUYERS = "buyers", _("Customers of changed orders")
     REFUNDS = "refunds", _("Refunds")
 
 
@@ -29,6 +32,7 @@ class SyncState(models.Model):
     class Mode(models.TextChoices):
         FULL = "full", _("Everything")
         CHANGES = "changes", _("What changed")
+        COMPARE = "compare", _("Comparison with the shop")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="sync_states", verbose_name=_("store"))
     resource = models.CharField(_("resource"), max_length=20, choices=Resource)
@@ -44,7 +48,8 @@ class SyncState(models.Model):
     page = models.PositiveIntegerField(_("pages"), default=0)
     # What the shop counted on the last page; fewer than before means that objects moved to earlier pages.
     total = models.PositiveIntegerField(_("in the shop"), null=True)
-    # Where there are no pages of the shop's: the number of the last object that was dealt with.
+    # The number of the last object that was dealt with, where that and not the page says how far the walk is. For customers
+    # it outlives the walk: who has a higher number is new.
     position = models.BigIntegerField(default=0, editable=False)
     read = models.PositiveIntegerField(_("read"), default=0)
     written = models.PositiveIntegerField(_("written"), default=0)
@@ -96,6 +101,10 @@ class KeptAside(models.Model):
 
     def __str__(self):
         return f"{self.get_resource_display()} {self.woo_id}"
+
+    def as_json(self):
+        """The object again; NaN and half surrogates included, as Python's own JSON has them."""
+        return json.loads(self.payload)
 
 
 class ConnectionCheck(models.Model):

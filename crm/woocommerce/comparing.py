@@ -1,0 +1,127 @@
+"""Compare numbers and dates with the shop and heal what differs: what was missed, went stale, was trashed or deleted."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.utils import timezone
+
+from crm.orders.models import Coupon, Customer, Order, Product, Refund
+
+from . import mapping, walks
+from .models import Resource
+from .saving import SAVERS, forget_refunds, save_categories, save_coupons
+from .values import MappingError, moment
+from .walking import Walk
+
+MODELS = {"orders": Order, "products": Product, "customers": Customer, "coupons": Coupon}
+
+
+def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **params) -> None:
+    """Walk through the shop's numbers and dates, which are a quarter of the work of full pages.
+
+    A page answers for the numbers from the page before up to its last: what is held in between and not on it is asked for one by one.
+    """
+    state = walk.state
+    model = MODELS[resource]
+    start = state.position if state.page else 0
+    while True:
+        page = walk.client.page(resource, state.page + 1, orderby="id", order="asc", _fields=fields, **params)
+        rows = page.numbered
+        end = max([start, *rows])
+        held = model.objects.filter(store=walk.store, woo_id__gt=start)
+        if resource == "products":
+            held = held.filter(parent=None)
+        if not page.is_last:
+            held = held.filter(woo_id__lte=end)
+        known = {
+            woo_id: (modified, deleted_at)
+            for woo_id, modified, deleted_at in held.values_list("woo_id", "date_modified_gmt", "deleted_at")
+        }
+        differing = [
+            woo_id for woo_id, row in rows.items() if mapping.is_order(row) and differs(row, known.get(woo_id))
+        ]
+        if resource == "orders":
+            differing += _with_other_refunds(walk, rows, set(differing))
+        for chunk in walks.chunks(sorted(differing)):
+            found = walks.named(walk, resource, chunk, **params)
+            with walk.step() as count:
+                count(SAVERS[resource](walk.store, found, timezone.now(), revive=True), 0)
+                if resource == "orders":
+                    for row in found:
+                        forget_refunds(walk.store, row["id"], [refund["id"] for refund in row.get("refunds") or []])
+        for woo_id in sorted(
+            woo_id for woo_id, (_, deleted_at) in known.items() if not deleted_at and woo_id not in rows
+        ):
+            walks.read_one(walk, resource, woo_id)
+        with walk.step(page=state.page + 1, total=page.total, position=end, read=state.read + len(rows)):
+            pass
+        if page.is_last:
+            return
+        start = end
+        walk.take_a_break()
+
+
+def differs(row: dict, held: tuple[datetime | None, datetime | None] | None) -> bool:
+    """Whether what the shop says of an object is not what is held of it."""
+    if held is None or held[1]:
+        return True
+    try:
+        modified = moment(row, "date_modified_gmt")
+    except MappingError:
+        return True
+    return modified is not None and (held[0] is None or datetime.fromisoformat(modified) > held[0])
+
+
+def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) -> list[int]:
+    """Orders whose refunds differ: deleting a refund changes no date and sends no webhook."""
+    held: dict[int, set[int]] = {}
+    refunds = Refund.objects.filter(store=walk.store, order__woo_id__in=list(rows), order__deleted_at=None)
+    for order, refund in refunds.values_list("order__woo_id", "woo_id"):
+        held.setdefault(order, set()).add(refund)
+    return [
+        woo_id
+        for woo_id, row in rows.items()
+        if woo_id not in besides
+        and mapping.is_order(row)
+        and {refund["id"] for refund in row.get("refunds") or []} != held.get(woo_id, set())
+    ]
+
+
+def categories(walk: Walk) -> None:
+    walk.through("products/categories", save_categories)
+
+
+def coupons(walk: Walk) -> None:
+    # How often a coupon was used changes no date: they are read whole, and then compared for deleted ones.
+    if not walk.state.position:
+        for page in walk.client.pages("coupons"):
+            with walk.step() as count:
+                count(save_coupons(walk.store, page.rows, timezone.now()), len(page.rows))
+    compare(walk, "coupons")
+
+
+def products(walk: Walk) -> None:
+    compare(walk, "products")
+
+
+def customers(walk: Walk) -> None:
+    compare(walk, "customers", role="all")
+
+
+def orders(walk: Walk) -> None:
+    compare(walk, "orders", "id,status,date_modified_gmt,refunds")
+
+
+def variations(walk: Walk) -> None:
+    walks.variations(walk, everything=True)
+
+
+# The other kinds follow from these and are walked as in a poll.
+STEPS: dict[str, Callable[[Walk], None]] = {
+    Resource.CATEGORIES: categories,
+    Resource.PRODUCTS: products,
+    Resource.VARIATIONS: variations,
+    Resource.CUSTOMERS: customers,
+    Resource.COUPONS: coupons,
+    Resource.ORDERS: orders,
+}

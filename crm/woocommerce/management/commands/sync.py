@@ -1,0 +1,106 @@
+import time
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+
+from crm.stores.models import Store
+from crm.woocommerce import sync
+from crm.woocommerce.errors import WooCommerceError
+from crm.woocommerce.models import KeptAside, Resource, SyncState
+
+
+class Command(BaseCommand):
+    help = "Bring the mirror up to date with the shops: what changed, or all of it the first time. Killed, it goes on where it was."
+
+    def add_arguments(self, parser):
+        parser.add_argument("slug", nargs="?", help="one store; all connected stores if left out")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--full", action="store_true", help="read everything again")
+        how.add_argument(
+            "--reconcile",
+            action="store_true",
+            help="compare numbers and dates, and heal what is missing, stale or deleted",
+        )
+
+    def handle(self, *, slug, full, reconcile, **options):
+        stores = Store.objects.connected().order_by("pk")
+        if slug:
+            stores = stores.filter(slug=slug)
+        if not stores:
+            raise CommandError(
+                _("No connected store is called %(slug)s.") % {"slug": slug}
+                if slug
+                else _("No shop is connected yet: manage.py connect_store URL --key … --secret …")
+            )
+        mode = sync.Mode.FULL if full else sync.Mode.COMPARE if reconcile else sync.Mode.CHANGES
+        failed = [store.slug for store in stores if not self.sync(store, mode)]
+        if failed:
+            raise CommandError(_("Not everything was applied: %(stores)s.") % {"stores": ", ".join(failed)})
+
+    def sync(self, store, mode) -> bool:
+        progress = Progress(self.stdout)
+        self.stdout.write(f"{store.name} ({store.slug})")
+        try:
+            result = sync.run(store, mode=mode, report=progress)
+        except sync.Busy:
+            self.stderr.write(_("Another process syncs this store right now."))
+            return False
+        except WooCommerceError as error:
+            progress.end_line()
+            self.stderr.write(str(error))
+            return False
+        progress.end_line()
+        for error in result.errors:
+            self.stderr.write(str(error))
+        kept = KeptAside.objects.for_store(store).unresolved()
+        for row in kept.order_by("pk")[:20]:
+            self.stderr.write(_("kept aside: %(what)s: %(error)s") % {"what": row, "error": row.error})
+        return not result.errors and not kept.exists()
+
+
+class Progress:
+    """One line for each kind of object: redrawn on a terminal, written when it is finished elsewhere."""
+
+    WIDTH = 24
+
+    def __init__(self, out):
+        self.out = out
+        self.is_terminal = out.isatty()
+        self.resource = None
+        self.started = self.shown = 0.0
+        self.read_before = 0
+        self.is_open = False
+
+    def __call__(self, state: SyncState) -> None:
+        now = time.monotonic()
+        if state.resource != self.resource:
+            self.end_line()
+            self.resource, self.started, self.shown = state.resource, now, 0.0
+            self.read_before = max(0, state.read - 100)
+        if state.finished_at:
+            self.draw(state, now)
+            self.end_line()
+        elif self.is_terminal and now - self.shown > 0.1 or now - self.shown > 10:
+            self.shown = now
+            self.draw(state, now)
+
+    def draw(self, state, now):
+        done = 1.0 if state.finished_at else min(state.page * 100 / state.total, 1.0) if state.total else 0.0
+        rate = (state.read - self.read_before) / max(now - self.started, 0.001)
+        text = _("%(read)d read, %(written)d written") % {"read": state.read, "written": state.written}
+        if state.kept_aside:
+            text += ", " + _("%(kept)d kept aside") % {"kept": state.kept_aside}
+        if state.read >= 200:
+            text += f", {rate:.0f}/s"
+        name = f"{Resource(state.resource).label!s:<28}"
+        if self.is_terminal:
+            bar = "█" * round(done * self.WIDTH)
+            self.out.write(f"\r  {name} {bar:░<{self.WIDTH}} {text}\x1b[K", ending="")
+            self.is_open = True
+        else:
+            self.out.write(f"  {name} {done:4.0%}  {text}")
+
+    def end_line(self):
+        if self.is_open:
+            self.out.write("")
+            self.is_open = False

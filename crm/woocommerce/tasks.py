@@ -1,0 +1,62 @@
+"""What the worker does by the clock or because somebody asked. Each may run twice and be killed anywhere."""
+
+import logging
+
+from django_q.tasks import async_task
+
+from crm.stores.models import Store
+
+from . import connect, sync, webhook_care
+from .errors import WooCommerceError
+from .models import SyncState
+
+logger = logging.getLogger(__name__)
+
+# Well within the time a task may take; what is left goes on in the next task.
+SLICE = 60
+
+
+def poll() -> None:
+    for pk in Store.objects.connected().values_list("pk", flat=True):
+        enqueue_sync(pk)
+
+
+def compare() -> None:
+    for pk in Store.objects.connected().values_list("pk", flat=True):
+        enqueue_sync(pk, SyncState.Mode.COMPARE)
+
+
+def enqueue_sync(store_id: int, mode: str = SyncState.Mode.CHANGES) -> None:
+    async_task("crm.woocommerce.tasks.sync_store", store_id, str(mode), task_name=f"sync {store_id}")
+
+
+def sync_store(store_id: int, mode: str) -> None:
+    store = Store.objects.get(pk=store_id)
+    try:
+        result = sync.run(store, mode=mode, seconds=SLICE)
+    except sync.Busy:
+        return
+    except WooCommerceError as error:
+        logger.warning("%s: %s", store.slug, error)
+        SyncState.objects.filter(store=store, error="").unfinished().update(error=str(error))
+        return
+    if not result.is_finished:
+        # Whatever was opened is gone on with; nothing new is opened, since the mode is the same.
+        enqueue_sync(store_id, mode)
+
+
+def look_after_webhooks() -> None:
+    for pk in Store.objects.connected().exclude(webhook_secret="").values_list("pk", flat=True):
+        async_task("crm.woocommerce.tasks.repair_webhooks", pk, task_name=f"webhooks {pk}")
+
+
+def repair_webhooks(store_id: int) -> None:
+    store = Store.objects.get(pk=store_id)
+    try:
+        webhook_care.repair(store)
+    except WooCommerceError as error:
+        logger.warning("%s: %s", store.slug, error)
+
+
+def check_connection(store_id: int) -> None:
+    connect.check_and_note(Store.objects.get(pk=store_id))

@@ -1,0 +1,184 @@
+"""How each kind of object is read, in full or what changed of it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from django.utils import timezone
+
+from crm.orders.models import Category, Customer, Order, Product, Refund
+
+from .client import PER_PAGE
+from .errors import WooCommerceError
+from .saving import (
+    SAVERS,
+    Saved,
+    forget_refunds,
+    mark_deleted,
+    save_categories,
+    save_coupons,
+    save_customers,
+    save_orders,
+    save_products,
+    save_refunds,
+)
+from .walking import Walk
+
+# Dates are whole seconds, a cursor excludes its own second, and a long request sees an earlier state than its answer's date.
+OVERLAP = timedelta(minutes=10)
+
+
+def categories(walk: Walk) -> None:
+    """They have no dates, so they are read when a product has named an unknown one."""
+    if walk.is_full or walk.state.page or Category.objects.filter(store=walk.store, digest="").exists():
+        walk.through("products/categories", save_categories)
+
+
+def products(walk: Walk) -> None:
+    walk.through("products", save_products, **walk.changed_since())
+
+
+def variations(walk: Walk, *, everything: bool = False) -> None:
+    """Those of the variable products that changed; a variation that its product does not list any more was deleted."""
+    state = walk.state
+    parents = Product.objects.filter(
+        store=walk.store, deleted_at=None, parent=None, type__startswith="variable", woo_id__gt=state.position
+    )
+    if not walk.is_full and not everything:
+        parents = parents.filter(synced_at__gte=state.started_at)
+    for woo_id in list(parents.order_by("woo_id").values_list("woo_id", flat=True)):
+        rows = _all(walk, f"products/{woo_id}/variations")
+        if rows is None:
+            continue
+        at = timezone.now()
+        with walk.step(position=woo_id) as count:
+            count(
+                save_products(walk.store, [row | {"parent_id": woo_id, "type": "variation"} for row in rows], at),
+                len(rows),
+            )
+            held = Product.objects.filter(store=walk.store, parent__woo_id=woo_id, deleted_at=None)
+            gone = held.exclude(woo_id__in=[row["id"] for row in rows]).values_list("woo_id", flat=True)
+            mark_deleted(walk.store, "products", gone, at)
+        walk.take_a_break()
+
+
+def customers(walk: Walk) -> None:
+    """WooCommerce can't tell who changed: the new ones are read by their numbers, the others as orders name them."""
+    if walk.is_full:
+        walk.through("customers", save_customers, role="all")
+        return
+    known, highest, number = walk.state.position, walk.state.position, 1
+    while True:
+        page = walk.client.page("customers", number, orderby="id", order="desc", role="all")
+        walk.dated(page)
+        new = [row for woo_id, row in page.numbered.items() if woo_id > known]
+        highest = max([highest, *page.numbered])
+        # The place moves when all are read: from the highest down, a kill would leave a gap.
+        is_done = len(new) < len(page.numbered) or page.is_last
+        with walk.step(position=highest if is_done else known) as count:
+            count(save_customers(walk.store, new, timezone.now()), len(new))
+        if is_done:
+            return
+        number += 1
+
+
+def coupons(walk: Walk) -> None:
+    walk.through("coupons", save_coupons, **walk.changed_since())
+
+
+def orders(walk: Walk) -> None:
+    walk.through("orders", save_orders, **walk.changed_since())
+
+
+def trash(walk: Walk) -> None:
+    """Trashed orders are in no other list. One that is not held was never seen outside the trash."""
+
+    def save(store, rows, at):
+        numbered = {row["id"]: row for row in rows if isinstance(row.get("id"), int)}
+        held = Order.objects.filter(store=store, woo_id__in=list(numbered)).values_list("woo_id", flat=True)
+        return save_orders(store, [numbered[woo_id] for woo_id in held], at)
+
+    walk.through("orders", save, status="trash", **walk.changed_since())
+
+
+def buyers(walk: Walk) -> None:
+    """Customers who are held as a number only, and in a poll those of the orders that changed."""
+    state = walk.state
+    held = Customer.objects.filter(store=walk.store, woo_id__gt=state.position, deleted_at=None)
+    found = held.filter(synced_at=None)
+    if not walk.is_full:
+        found = found | held.filter(orders__synced_at__gte=state.started_at, synced_at__lt=state.started_at)
+    numbers = list(found.order_by("woo_id").values_list("woo_id", flat=True).distinct())
+    for chunk in chunks(numbers):
+        rows = named(walk, "customers", chunk, role="all")
+        with walk.step(position=chunk[-1]) as count:
+            count(save_customers(walk.store, rows, timezone.now()), len(rows))
+            missing = set(chunk) - {row["id"] for row in rows}
+        for woo_id in sorted(missing):
+            read_one(walk, "customers", woo_id)
+        walk.take_a_break()
+
+
+def refunds(walk: Walk) -> None:
+    """Orders name their refunds; the refunds' own lines are read here, in pages where the shop can list them."""
+    state = walk.state
+    if walk.is_full and not state.position:
+        try:
+            walk.through("refunds", lambda store, rows, at: save_refunds(store, rows, at))
+        except WooCommerceError as error:
+            # Shops before WooCommerce 9 list the refunds of one order only.
+            if error.code != "rest_no_route":
+                raise
+    waiting = Refund.objects.filter(store=walk.store, lines_synced_at=None, order__deleted_at=None)
+    numbers = waiting.order_by("order__woo_id").values_list("order__woo_id", flat=True).distinct()
+    for woo_id in list(numbers):
+        refunds_of(walk, woo_id)
+        walk.take_a_break()
+
+
+def refunds_of(walk: Walk, order_woo_id: int) -> None:
+    """Read the refunds of one order, with their lines; those that the shop has no more are deleted."""
+    rows = _all(walk, f"orders/{order_woo_id}/refunds")
+    if rows is None:
+        return
+    with walk.step() as count:
+        saved = save_refunds(walk.store, [row | {"parent_id": order_woo_id} for row in rows], timezone.now())
+        count(saved, len(rows))
+        forget_refunds(walk.store, order_woo_id, [row["id"] for row in rows])
+
+
+def named(walk: Walk, endpoint: str, numbers: list[int], **params) -> list[dict]:
+    """The objects with these numbers (100 at most), as far as the shop lists them."""
+    params |= {"include": ",".join(map(str, numbers)), "per_page": PER_PAGE}
+    return [row for page in walk.client.pages(endpoint, **params) for row in page.numbered.values()]
+
+
+def read_one(walk: Walk, resource: str, woo_id: int) -> None:
+    """Read an object that a list did not have: only the shop's own word makes it a deleted one."""
+    at = timezone.now()
+    try:
+        payload = walk.client.get(f"{resource}/{woo_id}")
+    except WooCommerceError as error:
+        if error.status != 404 or not error.code.endswith("invalid_id"):
+            raise
+        with walk.step() as count:
+            mark_deleted(walk.store, resource, [woo_id], at)
+            count(Saved(updated=1), 0)
+        return
+    with walk.step() as count:
+        count(SAVERS[resource](walk.store, [payload], at, revive=True), 1)
+
+
+def _all(walk: Walk, endpoint: str) -> list[dict] | None:
+    """A whole list that belongs to one object; None if that object is gone."""
+    try:
+        return [row for page in walk.client.pages(endpoint) for row in page.numbered.values()]
+    except WooCommerceError as error:
+        if error.status == 404 and error.code != "rest_no_route":
+            return None
+        raise
+
+
+def chunks(numbers: Iterable[int]) -> Iterator[list[int]]:
+    numbers = list(numbers)
+    for start in range(0, len(numbers), PER_PAGE):
+        yield numbers[start : start + PER_PAGE]
