@@ -87,10 +87,7 @@ class Mailer:
             case BadHeaderError() | smtplib.SMTPNotSupportedError():
                 return Refused(error, permanent=True)
             case AnymailRequestsAPIError() if error.response is None:
-                # Names of two libraries below: the connection was never made.
-                names = {base.__name__ for base in type(error).__mro__}
-                never_made = "ConnectTimeout" in names or "NewConnectionError" in str(error)
-                return Unreachable(error) if never_made else OutcomeUnknown(str(error))
+                return Unreachable(error) if _never_connected(error) else OutcomeUnknown(str(error))
             case AnymailAPIError():
                 # 429 and 503 say "later"; of another 5xx nobody knows what was done before it.
                 status = error.status_code or 500
@@ -102,3 +99,11 @@ class Mailer:
             case OSError() if not self.begun:
                 return Unreachable(error)
         return OutcomeUnknown(f"{type(error).__name__}: {error}")
+
+
+def _never_connected(error: AnymailRequestsAPIError) -> bool:
+    """Whether requests failed before there was a connection: its own time-out, or urllib3's errors that it wraps."""
+    inner = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
+    reason = getattr(inner, "reason", inner)
+    names = {base.__name__ for found in (error, reason) for base in type(found).__mro__}
+    return bool(names & {"ConnectTimeout", "NewConnectionError"})

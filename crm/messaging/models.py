@@ -248,6 +248,7 @@ class DeliveryReport(DueWork):
     occurred_at = models.DateTimeField(_("occurred at"))
 
     MAX_ATTEMPTS = 4
+    FORGET_WHEN_DONE = True
 
     class Meta(DueWork.Meta):
         verbose_name = _("delivery report")

@@ -41,14 +41,18 @@ class Server:
         return "250 OK"
 
 
+def free_port():
+    # The controller asks its own port whether it is up, and port 0 is not it.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @pytest.fixture
 def server(settings):
     handler = Server()
     controller = Controller(handler, hostname="127.0.0.1", port=0)
-    # The controller asks its own port whether it is up, and port 0 is not it.
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        controller.port = free.getsockname()[1]
+    controller.port = free_port()
     controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", controller.port
