@@ -244,7 +244,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_AGE = 90 * 24 * 3600
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ("/admin/", "/api/v1/docs/"),  # unfold's Alpine and the API docs evaluate scripts
+    # unfold's Alpine and the API docs evaluate scripts
+    "EXCLUDE_URL_PREFIXES": ("/admin/", "/accounts/login/", "/api/v1/docs/"),
     "DIRECTIVES": {
         "default-src": [NONE],
         "base-uri": [NONE],

@@ -1,5 +1,8 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminRadioSelectWidget
+
+from .models import Answer
 
 WORDS = {5: _("Excellent"), 4: _("Good"), 3: _("All right"), 2: _("Poor"), 1: _("Very poor")}
 
@@ -70,3 +73,23 @@ def suggested_name(order) -> str:
     """`Asha K.`: enough to be a person, too little to be found by."""
     first, last = order.first_name.strip(), str(order.billing.get("last_name") or "").strip()
     return f"{first} {last[:1]}.".strip() if first and last else first
+
+
+class DecisionForm(forms.ModelForm):
+    """What staff do with a review that waits. There is no way to hold one back without a reason, and no score is one."""
+
+    PUBLISH = "publish"
+
+    decision = forms.ChoiceField(
+        label=_("Decision"),
+        required=False,
+        widget=UnfoldAdminRadioSelectWidget,
+        choices=[
+            ("", _("Decide later")),
+            (PUBLISH, _("Publish it in the shop")),
+            *(
+                (value, _("Hold it back: %(reason)s") % {"reason": label})
+                for value, label in Answer.DeclineReason.choices
+            ),
+        ],
+    )

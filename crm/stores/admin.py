@@ -97,6 +97,10 @@ class StoreAdmin(StoreScopedAdmin):
     def has_add_permission(self, request):
         return request.user.is_superuser
 
+    def has_delete_permission(self, request, obj=None):
+        # All of its orders, tickets and ledgers would go with it, on one click and in one transaction.
+        return False
+
     @display(description=_("Connected"), boolean=True)
     def is_connected(self, store):
         return bool(store.consumer_key)

@@ -70,7 +70,7 @@ def test_the_style_sheet_carries_the_stores_colours(client):
 
 
 @pytest.mark.parametrize("colour", ["#ffff00", "#ffffff", "#000000", "#0f766e", "#808080", "#fde68a"])
-@pytest.mark.parametrize("ground", [brand.PAPER, brand.DARK_PAPER])
+@pytest.mark.parametrize("ground", [brand.GROUND, brand.DARK_PAPER])
 def test_links_can_be_read_whatever_colour_the_store_chose(colour, ground):
     assert colours.contrast(colours.readable(colour, ground), ground) >= 4.5
 
