@@ -11,8 +11,9 @@ class ReviewsConfig(AppConfig):
     def ready(self):
         from crm.messaging import kinds
         from crm.portal import sections
+        from crm.woocommerce import push
 
-        from . import invitations, portal
+        from . import invitations, portal, publishing
 
         kinds.register(
             invitations.KIND,
@@ -21,4 +22,5 @@ class ReviewsConfig(AppConfig):
             label=_("Review request"),
             useful_for=timedelta(days=14),
         )
+        push.on_confirmed(publishing.PUSH_KIND, publishing.posted)
         sections.order_section("reviews/order_section.html", portal.order_section, 60)
