@@ -96,6 +96,19 @@ def _owners(store, order_ids) -> dict[int, int]:
     }
 
 
+def _what_counts(store, order_ids):
+    """Orders without the addresses and meta data, which weigh more than all the rest."""
+    return (
+        Order.objects.for_store(store)
+        .filter(pk__in=order_ids)
+        .select_related("customer")
+        .only(
+            "woo_id", "status", "currency", "total", "total_tax", "shipping_total", "shipping_tax", "fee_lines",
+            "customer__joined_to",
+        )
+    )  # fmt: skip
+
+
 def refunds_of(orders: Iterable[Order]) -> dict[int, list[Refunded]]:
     """The refunds of each order, by the order's primary key."""
     refunds: dict[int, list[Refunded]] = defaultdict(list)
@@ -108,7 +121,7 @@ def refunds_of(orders: Iterable[Order]) -> dict[int, list[Refunded]]:
 
 
 def _states(store, order_ids, owners, accounts, program, opened) -> list["_State"]:
-    orders = list(Order.objects.for_store(store).filter(pk__in=order_ids).select_related("customer").order_by("pk"))
+    orders = list(_what_counts(store, order_ids).order_by("pk"))
     refunds = refunds_of(orders)
     entries = defaultdict(list)
     for entry in LedgerEntry.objects.filter(order__in=orders).select_related("account__customer").order_by("pk"):
@@ -255,7 +268,7 @@ def award(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
 def preview(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
     """What `award` would return; nothing is posted."""
     rule = Program.objects.get(store=store).rule
-    orders = list(Order.objects.for_store(store).filter(pk__in=order_ids).select_related("customer"))
+    orders = list(_what_counts(store, order_ids))
     refunds = refunds_of(orders)
     earned = ((order.customer, worth(order, refunds[order.pk], rule).points) for order in orders)
     return [(customer.joined_to_id or customer.pk, points) for customer, points in earned if points]

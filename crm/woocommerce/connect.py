@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from crm.events import recording
 from crm.stores.models import Store
 
 from .client import Client
@@ -176,10 +177,13 @@ def keep(store: Store, findings: Findings) -> None:
         store.slug = store.slug or _free_slug(findings.name or urlsplit(store.url).netloc)
         store.timezone, store.country = findings.timezone, findings.country
     store.currency = findings.currency or store.currency
-    if store.connected_at is None:
+    is_first = store.connected_at is None
+    if is_first:
         # Whole seconds, as the shop's own dates are.
         store.connected_at = store.announce_from = timezone.now().replace(microsecond=0)
     store.save()
+    if is_first:
+        recording.record("store.connected", store, store.pk, occurred_at=store.connected_at)
 
 
 def _free_slug(name: str) -> str:

@@ -428,14 +428,20 @@ def test_history_is_awarded_on_request_alone(program, store, customer, capsys):
     assert Event.objects.filter(type="points.earned").count() == 1
 
 
-def test_history_needs_a_store_with_a_programme_that_is_on(store):
+def test_history_needs_a_store_whose_programme_is_on(store):
     with pytest.raises(CommandError, match="no store"):
         call_command("award_history", "nowhere")
-    with pytest.raises(CommandError, match="no points programme"):
-        call_command("award_history", store.slug)
     make_program(store, active=False)
     with pytest.raises(CommandError, match="switched off"):
         call_command("award_history", store.slug)
+
+
+def test_history_can_be_awarded_right_after_the_store_was_connected(store, customer):
+    make_order(store, customer, total=Decimal("200.00"))
+
+    call_command("award_history", store.slug, "--apply", verbosity=0)
+
+    assert balance(customer) == 20  # a rupee store begins with a point for each ₹10
 
 
 def test_a_refund_of_awarded_history_takes_it_back(program, store, customer):

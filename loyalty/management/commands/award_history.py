@@ -1,8 +1,7 @@
 from django.core.management.base import BaseCommand, CommandError
 
 from crm.stores.models import Store
-from loyalty import earning
-from loyalty.models import Program
+from loyalty import earning, programs
 
 
 class Command(BaseCommand):
@@ -18,10 +17,8 @@ class Command(BaseCommand):
         store = Store.objects.filter(slug=slug).first()
         if store is None:
             raise CommandError(f"There is no store {slug!r}.")
-        program = Program.objects.for_store(store).first()
-        if program is None:
-            raise CommandError(f"{store} has no points programme; make one in admin.")
-        if not program.active:
+        # A store that was connected a moment ago gets its programme from an event that may still be waiting.
+        if not programs.open_program(store).active:
             raise CommandError(f"The points programme of {store} is switched off.")
         orders = points = 0
         customers = set()

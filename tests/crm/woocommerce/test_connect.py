@@ -4,6 +4,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from crm.events.models import Event
 from crm.stores.models import Store
 from crm.woocommerce import connect, webhook_care
 from crm.woocommerce.models import ConnectionCheck
@@ -70,6 +71,7 @@ def test_connecting_twice_changes_nothing(little):
 
     assert Store.objects.values().get() == store
     assert json.dumps(little.shop.rows["webhooks"]) == webhooks
+    assert [event.key for event in Event.objects.filter(type="store.connected")] == [str(store["id"])]
     assert "still connected" in out and "0 made, 0 repaired, 15 as they were" in out
 
 
