@@ -6,8 +6,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from crm.events.models import Handling
 from crm.orders.models import Order
 from crm.stores.models import Store
+from crm.work import drain
 from support import tickets
 from support.models import Ticket
 
@@ -39,6 +41,8 @@ class Command(BaseCommand):
         if Ticket.objects.for_store(store).exists():
             return
         Store.objects.filter(pk=store.pk).update(**BRAND)
+        # The programme is made by a handler of the shop's connection, and no worker runs yet.
+        drain.drain(Handling)
         call_command("award_history", slug, apply=True, verbosity=0)
         orders = (
             Order.objects.for_store(store)
