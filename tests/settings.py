@@ -26,6 +26,8 @@ os.environ.setdefault("EMAIL_URL", "memorymail://")
 from postpurchase.settings import *  # noqa: E402, F403
 from postpurchase.settings import DATABASES, STORAGES  # noqa: E402
 
+# The live server's threads must leave no connection behind: a database in use can't be dropped.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
 DATABASES["default"]["TEST"] = {"NAME": os.environ["TEST_DATABASE"]}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # The manifest is made by collectstatic, which the tests do without.

@@ -123,7 +123,7 @@ def test_an_order_from_payment_to_review(shop, page, live_server, client):
     shop.shop.complete(order_id)
     work(shop)
     assert not any("/r/" in m.body for m in mail.outbox)
-    work(shop, at=timezone.now() + timedelta(days=30))
+    work(shop, at=timezone.now() + timedelta(days=8))
     invitation = next(m for m in reversed(mail.outbox) if "/r/" in m.body and m.to == [EMAIL])
     stranger.goto(link_in(invitation, "/r/"))
     stranger.locator("input[type=radio][value='2']").first.check(force=True)
