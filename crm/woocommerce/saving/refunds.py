@@ -3,6 +3,7 @@ from datetime import datetime
 
 from django.db import DataError, IntegrityError, connection, transaction
 
+from crm.events.models import Event
 from crm.events.recording import Fact, record_many
 from crm.orders.locking import lock_mirror
 from crm.orders.models import Order
@@ -117,23 +118,24 @@ def _upsert(store, refunds, at):
 
 
 def _record(store, rows, order_ids, new):
-    """Tell of refunds that the order itself has not told of, and of each that its lines are known now."""
+    """Tell of refunds that the order itself has not told of; and of each that was ever told, that its lines are known now."""
     orders = Order.objects.in_bulk(set(order_ids.values()))
-    facts = []
-    for row in rows:
-        when = datetime.fromisoformat(row["date_created_gmt"]) if row["date_created_gmt"] else None
-        if row["woo_id"] not in order_ids or not when or when < store.announce_from:
-            continue
+
+    def fact(type, row, when):
         order = orders[order_ids[row["woo_id"]]]
-        for type in ["order.refunded"] * (row["woo_id"] in new) + ["refund.itemised"]:
-            facts.append(
-                Fact(
-                    type,
-                    str(row["woo_id"]),
-                    customer_id=order.customer_id,
-                    order_id=order.pk,
-                    data={"amount": row["amount"], "currency": order.currency},
-                    occurred_at=when,
-                )
-            )
-    record_many(store, facts)
+        data = {"amount": row["amount"], "currency": order.currency}
+        return Fact(type, str(row["woo_id"]), order.customer_id, order.pk, data, when)
+
+    rows = [(row, _moment(row["date_created_gmt"])) for row in rows if row["woo_id"] in order_ids]
+    news = [(row, when) for row, when in rows if row["woo_id"] in new and when and when >= store.announce_from]
+    record_many(store, [fact("order.refunded", row, when) for row, when in news])
+    told = set(
+        Event.objects.for_store(store)
+        .filter(type="order.refunded", key__in=[str(row["woo_id"]) for row, _when in rows])
+        .values_list("key", flat=True)
+    )
+    record_many(store, [fact("refund.itemised", row, when) for row, when in rows if str(row["woo_id"]) in told])
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
