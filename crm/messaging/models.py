@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.stores.models import Store
 from crm.work.models import DueWork, DueWorkQuerySet
 
-from .kinds import KINDS, Purpose
+from .kinds import KINDS, STOPPABLE, Purpose
 
 
 class Channel(models.TextChoices):
@@ -132,6 +132,11 @@ class Message(DueWork):
     def kind_label(self):
         kind = KINDS.get(self.kind)
         return kind.label if kind else self.kind
+
+    @property
+    def ends(self) -> str:
+        """The purpose that unsubscribing from this mail ends."""
+        return self.purpose if self.purpose in STOPPABLE else Purpose.MARKETING
 
     @classmethod
     def perform(cls, rows, at):

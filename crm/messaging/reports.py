@@ -68,9 +68,8 @@ def _apply(row, message):
         )
         return
     if row.type in ("unsubscribed", "complained"):
-        consent.withdraw(
-            message.store, message.recipient, source=f"mail service: {row.type}", proof={"message": message.pk}
-        )
+        source, proof = f"mail service: {row.type}", {"message": message.pk}
+        consent.withdraw(message.store, message.recipient, purpose=message.ends, source=source, proof=proof)
     if row.type == "unsubscribed":
         return
     if row.type == "complained":

@@ -16,6 +16,7 @@ from crm.stores import links
 
 from . import compose, consent, gate, mailbox, preview
 from .checks import MAILBOX
+from .kinds import Purpose
 from .models import MailboxMessage, Message
 
 PAGE = 50
@@ -73,7 +74,7 @@ def mailbox_html(request, pk):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request, token):
-    """Whether a person wants news. Looking changes nothing, since programs look at every link in a mail."""
+    """Whether a person wants news, and to be asked for reviews. Looking changes nothing: programs look at every link in a mail."""
     try:
         store_id, pk, _extra = links.read(compose.PREFERENCES, token, compose.PREFERENCES_AGE)
     except links.BadLink:
@@ -81,18 +82,21 @@ def preferences(request, token):
     message = get_object_or_404(Message.objects.select_related("store"), store=store_id, pk=pk)
     store, address = message.store, message.recipient
     if request.POST.get("List-Unsubscribe") == "One-Click":
-        consent.withdraw(store, address, source="one-click", proof={"message": pk})
+        consent.withdraw(store, address, purpose=message.ends, source="one-click", proof={"message": pk})
         return HttpResponse(status=204)
     if request.method == "POST":
-        say = consent.give if request.POST.get("news") == "on" else consent.withdraw
-        say(store, address, source="preferences page", proof={"message": pk, "language": message.language})
-        return redirect(f"{request.path}?saved")
+        purpose = Purpose.REVIEW if "reviews" in request.POST else Purpose.MARKETING
+        say = consent.give if "on" in (request.POST.get("news"), request.POST.get("reviews")) else consent.withdraw
+        proof = {"message": pk, "language": message.language}
+        say(store, address, purpose=purpose, source="preferences page", proof=proof)
+        return redirect(f"{request.path}?saved={purpose}")
     access.dress(request, store, message.language)
     context = {
         "masked": _masked(address),
         "news": consent.is_given(store, address),
+        "reviews": not consent.is_refused(store, address, Purpose.REVIEW),
         "suppressed": gate.is_suppressed(store.pk, address),
-        "saved": "saved" in request.GET,
+        "saved": request.GET.get("saved"),
     }
     return render(request, "messaging/preferences.html", context)
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 
+from crm.orders.customers import join_guest
 from crm.stores.models import Store, User
 from crm.stores.sessions import PROVEN
 from crm.work.wake import wake
@@ -45,7 +46,7 @@ def finish(request: HttpRequest, attempt: LoginCodeVerificationProcess, next: st
     response = attempt.finish(next)
     if request.user.is_authenticated:
         request.session[PROVEN] = email
-        customers_of(request.store, email).filter(email=email).update(email_verified_at=at)
+        join_guest(request.store, email, at)
     return response
 
 

@@ -74,3 +74,22 @@ def test_a_forged_link_and_one_for_another_purpose_lead_nowhere(client, store, p
 def test_the_link_works_long_after_the_mail(client, path):
     with time_machine.travel(timezone.now() + timedelta(days=700), tick=False):
         assert client.get(path).status_code == 200
+
+
+def test_one_click_in_a_review_request_ends_those_and_not_the_news(store, path):
+    message = make_message(store, purpose="review", recipient="asha@mail.example")
+    asked = compose.preferences_url(message).removeprefix("http://localhost:8000")
+
+    Client(enforce_csrf_checks=True).post(asked, {"List-Unsubscribe": "One-Click"})
+
+    assert consent.is_refused(store, "asha@mail.example", "review")
+    assert consent.is_given(store, "asha@mail.example")
+
+
+def test_a_person_may_end_review_requests_and_take_that_back(client, store, path):
+    assert b"no reviews any more" in client.post(path, {"reviews": "off"}, follow=True).content
+    assert consent.is_refused(store, "asha@mail.example", "review")
+    assert consent.is_given(store, "asha@mail.example")
+
+    assert b"may ask you for reviews" in client.post(path, {"reviews": "on"}, follow=True).content
+    assert not consent.is_refused(store, "asha@mail.example", "review")

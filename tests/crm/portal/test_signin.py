@@ -56,6 +56,18 @@ def test_a_customer_signs_in_with_the_code_from_the_mail(client, store, customer
     assert (user.email, user.is_staff, user.has_usable_password()) == ("asha@mail.example", False, False)
 
 
+def test_signing_in_joins_what_was_ordered_as_a_guest(client, store, customer):
+    guest = factories.make_guest(store, email=customer.email)
+    order = factories.make_order(store, guest, number="77")
+    ask(client, store, customer.email)
+
+    give(client, store, mailed_code())
+
+    order.refresh_from_db()
+    assert order.customer == customer
+    assert "Order 77" in client.get(f"/s/{store.slug}/orders/").content.decode()
+
+
 def test_the_mail_is_the_stores_own_and_comes_from_the_worker(client, store, customer):
     ask(client, store, customer.email)
     assert mail.outbox == []
