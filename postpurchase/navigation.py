@@ -39,6 +39,7 @@ GROUPS = [
         _("Set-up"),
         [
             ("stores.Store", "storefront"),
+            ("woocommerce.Connection", "cable"),
             ("stores.ApiKey", "key"),
             ("stores.User", "badge"),
             ("shipping.ShippingSettings", "tune"),

@@ -36,7 +36,7 @@ def join_guest(store: Store, email: str, at: datetime) -> Customer | None:
         return None
     lock_mirror(store)
     people = Customer.objects.for_store(store).with_email(email).existing()
-    people.filter(email_verified_at=None).update(email_verified_at=at)
+    people.update(email_verified_at=at)
     guest = people.filter(woo_id=None, joined_to=None).first()
     registered = people.exclude(woo_id=None).order_by("woo_id").first()
     if guest is None or registered is None:

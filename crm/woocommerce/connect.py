@@ -3,6 +3,7 @@
 import re
 import zoneinfo
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -210,3 +211,8 @@ def check_and_note(store: Store) -> ConnectionCheck:
         store=store, defaults={"checked_at": timezone.now(), "is_ok": is_ok, "message": message}
     )
     return note
+
+
+def ask_for_check(store: Store, at: datetime) -> None:
+    """Note that a check was asked for, for the staff to see until it is done."""
+    ConnectionCheck.objects.update_or_create(store_id=store.pk, defaults={"asked_at": at})

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from crm.stores.models import Store
@@ -142,8 +143,13 @@ def _restart(state: SyncState, mode: str, at: datetime) -> None:
     state.save()
 
 
-def retry_kept_aside(store: Store, at: datetime) -> None:
-    """Try again what could not be mirrored: this version of the program may know better."""
-    waiting = list(KeptAside.objects.for_store(store).unresolved().order_by("pk")[:500])
-    for resource in {kept.resource for kept in waiting}:
-        SAVERS[resource](store, [kept.as_json() for kept in waiting if kept.resource == resource], at)
+def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | None = None) -> int:
+    """Try again what could not be mirrored: this version of the program may know better. Returns how many stay aside."""
+    if waiting is None:
+        waiting = KeptAside.objects.for_store(store).unresolved()
+    rows = list(waiting.order_by("pk")[:500])
+    left = 0
+    for resource in STEPS:
+        if payloads := [kept.as_json() for kept in rows if kept.resource == resource]:
+            left += len(SAVERS[resource](store, payloads, at).kept_aside)
+    return left

@@ -58,5 +58,9 @@ def repair_webhooks(store_id: int) -> None:
         logger.warning("%s: %s", store.slug, error)
 
 
+def enqueue_check(store_id: int) -> None:
+    async_task("crm.woocommerce.tasks.check_connection", store_id, task_name=f"check {store_id}")
+
+
 def check_connection(store_id: int) -> None:
     connect.check_and_note(Store.objects.get(pk=store_id))

@@ -1,5 +1,5 @@
 from .deliveries import Reread, WebhookDelivery
 from .pushes import Push
-from .sync import ConnectionCheck, KeptAside, Resource, SyncState
+from .sync import Connection, ConnectionCheck, KeptAside, Resource, SyncState
 
-__all__ = ["ConnectionCheck", "KeptAside", "Push", "Reread", "Resource", "SyncState", "WebhookDelivery"]
+__all__ = ["Connection", "ConnectionCheck", "KeptAside", "Push", "Reread", "Resource", "SyncState", "WebhookDelivery"]

@@ -80,7 +80,7 @@ class KeptAsideQuerySet(models.QuerySet):
 class KeptAside(models.Model):
     """An object of the shop that could not be mirrored, with the reason; the rest of its page was."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    store = models.ForeignKey(Store, models.CASCADE, related_name="kept_aside_rows", verbose_name=_("store"))
     resource = models.CharField(_("resource"), max_length=20, choices=Resource)
     # As text: what is wrong may be the number itself.
     woo_id = models.CharField(_("number in the shop"), max_length=60)
@@ -122,3 +122,12 @@ class ConnectionCheck(models.Model):
 
     def __str__(self):
         return str(self.store)
+
+
+class Connection(Store):
+    """A store, seen as the shop it is connected to."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("connection")
+        verbose_name_plural = _("connections")
