@@ -51,11 +51,11 @@ class MessageAdmin(ReadOnlyAdmin):
         (None, {"fields": ["kind_shown", "purpose", "recipient", "customer_link", "order_link", "key", "language"]}),
         (
             _("What became of it"),
-            {"fields": ["outcome_shown", "skip_reason", "due_at", "attempts", "sent_at", "delivered_at", "error"]},
+            {"fields": ["outcome", "skip_reason", "due_at", "attempts", "sent_at", "delivered_at", "error"]},
         ),
         (_("As sent"), {"fields": ["subject", "body"]}),
     ]
-    readonly_fields = ["kind_shown", "outcome_shown", "customer_link", "order_link", "body"]
+    readonly_fields = ["kind_shown", "customer_link", "order_link", "body"]
 
     def get_queryset(self, request):
         return super().get_queryset(request).select_related("customer", "order", "store")

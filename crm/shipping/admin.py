@@ -1,11 +1,12 @@
 from django.contrib import admin
 from django.db import transaction
-from django.utils.html import format_html
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from crm.orders.admin import MirrorInline, link_to
+from crm.stores import formats
 from crm.stores.staff import Role, StoreFilter, StoreScopedAdmin
 
 from . import pages, progress
@@ -26,7 +27,11 @@ COLOURS = {
 class ItemInline(MirrorInline):
     model = ShipmentItem
     verbose_name_plural = _("Items")
-    fields = readonly_fields = ["line_item", "quantity"]
+    fields = readonly_fields = ["line_item", "pieces"]
+
+    @display(description=_("quantity"))
+    def pieces(self, item):
+        return formats.number(item.quantity)
 
     def get_queryset(self, request):
         return super().get_queryset(request).select_related("line_item")
@@ -63,14 +68,20 @@ class ShipmentAdmin(StoreScopedAdmin):
     show_full_result_count = False
     change_roles = {Role.OWNER, Role.AGENT}
     fieldsets = [
-        (None, {"fields": ["order_link", "status_shown", "carrier_name", "number", "links"]}),
+        (None, {"fields": ["order_link", "status", "carrier_name", "number", "links"]}),
         (_("Times"), {"fields": ["shipped_at", "expected_from", "expected_until", "delivered_at", "removed_at"]}),
     ]
     # The shop says what a parcel is; staff say when it is expected, and enter what happens to it.
     readonly_fields = [
-        "order_link", "status_shown", "carrier_name", "number", "links", "shipped_at", "delivered_at", "removed_at",
+        "order_link", "status", "carrier_name", "number", "links", "shipped_at", "delivered_at", "removed_at",
     ]  # fmt: skip
     inlines = [ItemInline, EventInline]
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
 
     @display(description=_("parcel"))
     def shown(self, shipment):
@@ -86,12 +97,11 @@ class ShipmentAdmin(StoreScopedAdmin):
 
     @display(description=_("pages"))
     def links(self, shipment):
-        ours = format_html('<a href="{}">{}</a>', pages.path(shipment.order), _("Tracking page"))
-        if not shipment.url:
-            return ours
-        return format_html(
-            '{} · <a href="{}" rel="noopener noreferrer">{}</a>', ours, shipment.url, _("Carrier’s page")
-        )
+        found = [(pages.path(shipment.order), _("Tracking page"))]
+        if shipment.url:
+            found.append((shipment.url, _("Carrier’s page")))
+        link = '<a class="text-primary-600 dark:text-primary-500 underline" href="{}" rel="noopener noreferrer">{}</a>'
+        return format_html_join(" · ", link, found)
 
     @transaction.atomic
     def save_formset(self, request, form, formset, change):
