@@ -7,7 +7,7 @@ from django.db import connection
 
 from postpurchase.bench import figures
 
-PARTS = ["api", "webhooks"]
+PARTS = ["imports", "webhooks", "api"]
 
 
 class Command(BaseCommand):
