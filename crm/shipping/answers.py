@@ -238,7 +238,7 @@ def order_steps(store: Store, order: Order) -> list[Step]:
 def parcel_steps(store: Store, order: Order, shipment: Shipment) -> list[Step]:
     """The way of one parcel; what went wrong takes the place of the step where it is."""
     labels = [_("Ordered"), _("Packed"), _("Shipped"), _("On the way"), _("Out for delivery"), _("Delivered")]
-    place = {
+    places: dict[str, int] = {
         Status.LABEL: 1,
         Status.UNKNOWN: 1,
         Status.SHIPPED: 2,
@@ -253,7 +253,8 @@ def parcel_steps(store: Store, order: Order, shipment: Shipment) -> list[Step]:
         Status.RETURNING: 4,
         Status.RETURNED: 4,
         Status.DELIVERED: 5,
-    }[shipment.status]
+    }
+    place = places[shipment.status]
     late = shipment.status in {*PROBLEMS, Status.DELAYED, Status.CUSTOMS}
     if late or shipment.status == Status.PICKUP:
         labels[place] = shipment.get_status_display()

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, prefetch_related_objects
 from django.urls import reverse
 
 from crm.orders import totals
-from crm.orders.models import Category, Order
+from crm.orders.models import Category, LineItem, Order
 from crm.stores import links
 from crm.stores.models import Store
 
@@ -67,13 +67,13 @@ def shipments_of(order: Order) -> list[Shipment]:
 
 def context(store: Store, order: Order) -> dict:
     """Everything the page needs, in a constant number of statements."""
-    lines = list(order.line_items.select_related("product").order_by("woo_id"))
-    order._prefetched_objects_cache = {"line_items": lines}
+    lines = LineItem.objects.select_related("product").order_by("woo_id")
+    prefetch_related_objects([order], Prefetch("line_items", lines))
     shipments = shipments_of(order)
     answer = answers.of_order(store, order, shipments)
     return {
         "order": order,
-        "lines": [(line, totals.of_line(order, line)) for line in lines],
+        "lines": [(line, totals.of_line(order, line)) for line in order.line_items.all()],
         "totals": totals.rows(order),
         "answer": answer,
         "parcels": [

@@ -29,17 +29,17 @@ def read(store: Store, orders: Iterable[Order], at: datetime | None = None) -> l
     is named no more is marked as removed. Nothing is announced here.
     """
     at = at or timezone.now()
-    orders = {order.pk: order for order in orders}
-    wanted = {pk: _named(order, store) for pk, order in orders.items()}
-    held = _held(orders)
+    by_pk = {order.pk: order for order in orders}
+    wanted = {pk: _named(order, store) for pk, order in by_pk.items()}
+    held = _held(by_pk)
     new, changed = [], []
     for pk, parcels in wanted.items():
         rows, seen = held[pk], set()
         for parcel in parcels:
             row = _row_of(parcel, rows)
-            shipped_at = _not_ahead(parcel.shipped_at or orders[pk].date_modified_gmt or at, at)
+            shipped_at = _not_ahead(parcel.shipped_at or by_pk[pk].date_modified_gmt or at, at)
             if row is None:
-                row = Shipment(store=store, order=orders[pk], key=parcel.key, shipped_at=shipped_at)
+                row = Shipment(store=store, order=by_pk[pk], key=parcel.key, shipped_at=shipped_at)
                 new.append(row)
             elif parcel.shipped_at is None:
                 shipped_at = row.shipped_at
@@ -54,11 +54,11 @@ def read(store: Store, orders: Iterable[Order], at: datetime | None = None) -> l
         Shipment.objects.bulk_update(changed, FIELDS)
     if new:
         Shipment.objects.bulk_create(new, ignore_conflicts=True)
-        held = _held(orders)
+        held = _held(by_pk)
         keys = {(row.order_id, row.key) for row in new}
         _note_the_shipping([row for rows in held.values() for row in rows if (row.order_id, row.key) in keys])
     if any(held.values()):
-        _read_items(orders, wanted, held)
+        _read_items(by_pk, wanted, held)
     return [row for rows in held.values() for row in rows]
 
 

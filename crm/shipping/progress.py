@@ -10,7 +10,7 @@ from crm.stores.models import Store
 
 from .models import Shipment, Status, TrackingEvent
 
-TOLD = {
+TOLD: dict[str, str] = {
     Status.SHIPPED: "shipment.shipped",
     Status.IN_TRANSIT: "shipment.in_transit",
     Status.OUT_FOR_DELIVERY: "shipment.out_for_delivery",
@@ -63,9 +63,9 @@ def note_many(events: list[TrackingEvent]) -> list[Shipment]:
 
 def current(events: Iterable[TrackingEvent]) -> TrackingEvent:
     """The event that says where a parcel is: the latest by its own time. Delivered stays so, unless it comes back."""
-    latest = None
-    for event in sorted(events, key=lambda event: (event.occurred_at, event.pk or 0)):
-        if latest is None or latest.status != Status.DELIVERED or event.status in BACK:
+    latest, *later = sorted(events, key=lambda event: (event.occurred_at, event.pk or 0))
+    for event in later:
+        if latest.status != Status.DELIVERED or event.status in BACK:
             latest = event
     return latest
 
