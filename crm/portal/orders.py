@@ -5,17 +5,20 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from django.db.models import Count, Prefetch, Sum
+from django.utils.functional import Promise
 from django.utils.html import strip_tags
 from django.utils.translation import gettext_lazy as _
 
 from crm.orders.models import LineItem, Order
 from crm.stores import formats
 
+StrOrPromise = str | Promise
+
 
 class Status(NamedTuple):
-    label: str
+    label: StrOrPromise
     tone: str  # class of its tag
-    words: str  # what it means for the customer, in a sentence
+    words: StrOrPromise  # what it means for the customer, in a sentence
 
 
 # WooCommerce's own; a shop's other statuses are shown by their slug's words.

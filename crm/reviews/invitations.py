@@ -33,14 +33,16 @@ def plan(events: Iterable[Event]) -> None:
     "Completed" often means no more than "handed to the carrier", and an order may come in several parcels: whoever is asked before everything
     arrived is rightly cross, so a later event moves an invitation that has not gone out yet, and an earlier one never does.
     """
-    events = [event for event in events if event.order is not None]
+    events = list(events)
     settings = {row.store_id: row for row in ReviewSettings.objects.filter(store__in={e.store_id for e in events})}
     planned: dict[int, Invitation] = {}
     for event in sorted(events, key=lambda event: event.occurred_at):
+        if event.order is None:
+            continue
         days = settings.get(event.store_id, ReviewSettings()).days_after
-        planned[event.order_id] = Invitation(
+        planned[event.order.pk] = Invitation(
             store_id=event.store_id,
-            order_id=event.order_id,
+            order_id=event.order.pk,
             customer_id=event.order.customer_id,
             due_at=event.occurred_at + timedelta(days=days),
         )
@@ -77,7 +79,8 @@ def send(rows: list[Invitation], at: datetime) -> None:
         row.outcome = Invitation.Outcome.SKIPPED if row.skip_reason else Invitation.Outcome.INVITED
     Invitation.objects.bulk_update(rows, ["customer", "outcome", "skip_reason"])
     invited = sorted((row for row in rows if not row.skip_reason), key=lambda row: row.store_id)
-    for _store_id, group in groupby(invited, key=lambda row: row.store_id):
+    stores = {order.store_id: order.store for order in orders.values()}
+    for store_id, group in groupby(invited, key=lambda row: row.store_id):
         drafts = [
             outbox.Draft(
                 key=f"order:{orders[row.order_id].woo_id}",
@@ -87,7 +90,7 @@ def send(rows: list[Invitation], at: datetime) -> None:
             )
             for row in group
         ]
-        outbox.queue_many(drafts[0].order.store, KIND, drafts)
+        outbox.queue_many(stores[store_id], KIND, drafts)
 
 
 def _why_not(order, off, unhappy, reviewed):
@@ -114,7 +117,7 @@ def reviewable(order: Order, reviewed: dict[tuple, set] | None = None) -> list[L
     Expects `line_items` with product and refund lines prefetched.
     """
     reviewed = _reviewed([order]) if reviewed is None else reviewed
-    found = {}
+    found: dict[object, LineItem] = {}
     for line in order.line_items.all():
         returned = sum(refund.quantity for refund in line.refund_lines.all())
         # A shirt in two sizes is one product with one page of reviews.
@@ -159,7 +162,7 @@ def _reviewed(orders) -> dict[tuple, set]:
         invitation__customer__in={order.customer_id for order in orders} - {None},
         state__in=[Answer.State.APPROVED, Answer.State.POSTED],
     )
-    found = defaultdict(set)
+    found: dict[tuple, set] = defaultdict(set)
     for customer_id, product_id, order_id in done.values_list("invitation__customer", "product", "invitation__order"):
         found[customer_id, product_id].add(order_id)
     return found

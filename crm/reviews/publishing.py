@@ -24,7 +24,8 @@ def approve(answer: Answer, user: User, at: datetime) -> None:
     answer = Answer.objects.select_for_update().get(pk=answer.pk)
     if answer.state in (Answer.State.APPROVED, Answer.State.POSTED):
         return
-    if reason := obstacle(answer):
+    reason = obstacle(answer)
+    if reason or answer.product is None:
         raise CannotPublish(reason)
     invitation = Invitation.objects.select_related("order__customer", "store").get(pk=answer.invitation_id)
     order = invitation.order
