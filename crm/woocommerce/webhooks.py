@@ -1,14 +1,15 @@
 """Where WooCommerce calls: verify, keep the raw body, answer. What it says is applied later (`deliveries.py`)."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import logging
 import re
 
+import psycopg
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -54,10 +55,15 @@ def receive(request, public_id):
 
 
 def _store(public_id) -> tuple[int, str]:
-    found = Store.objects.filter(public_id=public_id).values_list("pk", "webhook_secret").first()
+    found = _execute("SELECT id, webhook_secret FROM stores_store WHERE public_id = %s", [public_id])
     if found is None:
         raise Refused(404, "No such store.")
-    return found
+    return found[0], _decrypted(found[1])
+
+
+@functools.lru_cache(maxsize=1000)
+def _decrypted(secret: str) -> str:
+    return Store._meta.get_field("webhook_secret").from_db_value(secret, None, connection)
 
 
 def read_body(request: HttpRequest) -> bytes:
@@ -98,22 +104,45 @@ def decode_secret(secret: str) -> str:
     return _ENTITY.sub(lambda m: _ENTITIES[m[1] or m[2] or f"x{m[4]}"], secret)
 
 
+# The row of the drain that was asked for last is locked until this commits: a drain that begins meanwhile (it deletes that row
+# first) waits and sees the delivery; one that began before leaves no such row, and a new one is asked for. Sharing the lock,
+# deliveries do not wait for each other.
 _INSERT = """
-    INSERT INTO woocommerce_webhookdelivery
-        (store_id, topic, delivery_id, webhook_id, source, body, digest, state, attempts, error, due_at, created_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, 'due', 0, '', %s, %s)
-    ON CONFLICT (store_id, topic, digest) WHERE state = 'due' AND attempts = 0 AND settled_at IS NULL DO NOTHING
+    WITH asked AS (SELECT FROM work_wake WHERE label = %s FOR KEY SHARE),
+    kept AS (
+        INSERT INTO woocommerce_webhookdelivery
+            (store_id, topic, delivery_id, webhook_id, source, body, digest, state, attempts, error, due_at, created_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, 'due', 0, '', now(), now())
+        ON CONFLICT (store_id, topic, digest) WHERE state = 'due' AND attempts = 0 AND settled_at IS NULL DO NOTHING
+    )
+    SELECT EXISTS (SELECT FROM asked)
 """
 
 
 def keep(store_id: int, headers: dict, body: bytes) -> None:
     """Store a delivery and ask for it to be applied. A twin of one that still waits is not stored again."""
-    now = timezone.now()
     told = [
         headers.get(f"HTTP_X_WC_WEBHOOK_{name}", "").replace("\x00", "")[:length]
         for name, length in (("TOPIC", 200), ("DELIVERY_ID", 100), ("ID", 20), ("SOURCE", 300))
     ]
-    # Not the ORM: this statement decides how many deliveries a second can be taken.
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [store_id, *told, body, hashlib.sha256(body).digest(), now, now])
-    wake(WebhookDelivery)
+    label = WebhookDelivery._meta.label
+    if not _execute(_INSERT, [label, store_id, *told, body, hashlib.sha256(body).digest()])[0]:
+        wake(WebhookDelivery)
+
+
+def _execute(sql: str, parameters: list) -> tuple | None:
+    """One statement, by the shortest way: this decides how many deliveries a second can be taken.
+
+    The body goes to the server as it is, where Django's cursor would write it into the statement. A connection that the server has closed since
+    the last request is found by trying, not by asking first; both statements of this module may be repeated.
+    """
+    for attempt in (1, 2):
+        connection.ensure_connection()
+        try:
+            with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+                return cursor.execute(sql, parameters).fetchone()
+        except DatabaseError:
+            if attempt == 2 or connection.in_atomic_block or not connection.connection.closed:
+                raise
+            connection.close()
+    raise AssertionError("unreachable")

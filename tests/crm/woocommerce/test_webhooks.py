@@ -5,16 +5,18 @@ import hashlib
 import hmac
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django_q.models import OrmQ
 
 from crm.woocommerce import webhooks
 from crm.woocommerce.models import WebhookDelivery
+from crm.work import drain
 from crm.work.models import Wake
 from tests.factories import make_store
 
@@ -281,9 +283,44 @@ def test_the_secret_is_decoded_as_wordpress_does(kept, key):
     assert deliver(make_store(webhook_secret=kept), X_WC_Webhook_Signature=signature(BODY, key)).status_code == 200
 
 
-def test_a_delivery_costs_three_statements(django_assert_num_queries, django_capture_on_commit_callbacks):
+@pytest.mark.django_db(transaction=True)
+def test_a_drain_that_begins_while_a_delivery_is_being_kept_sees_it():
     store = make_store()
     Wake.objects.create(label=WebhookDelivery._meta.label)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            deliver(store, topic="action.nothing")
+            draining = pool.submit(drain_in_thread)
+            with pytest.raises(TimeoutError):
+                draining.result(timeout=0.5)
 
-    with django_assert_num_queries(3), django_capture_on_commit_callbacks(execute=True):
-        deliver(store)
+        assert draining.result(timeout=20) == 1
+    assert not Wake.objects.exists()
+
+
+def drain_in_thread():
+    try:
+        return drain.drain(WebhookDelivery)
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced():
+    store = make_store()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(end_connection, pid).result()
+
+    assert deliver(store).status_code == 200
+    assert WebhookDelivery.objects.count() == 1
+
+
+def end_connection(pid):
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    finally:
+        connection.close()
