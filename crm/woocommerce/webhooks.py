@@ -138,6 +138,8 @@ def _execute(sql: str, parameters: list) -> tuple | None:
     """
     for attempt in (1, 2):
         connection.ensure_connection()
+        # Planned once for a connection; Django's own cursors do without.
+        connection.connection.prepare_threshold = 5
         try:
             with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
                 return cursor.execute(sql, parameters).fetchone()
