@@ -9,6 +9,7 @@ from typing import Any
 # Beyond any price in any currency; sums of many still fit where they are added up.
 LARGEST = Decimal(10) ** 15
 LARGEST_ID = 2**63 - 1
+PLAIN_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,20})?")
 
 
 class MappingError(Exception):
@@ -26,6 +27,8 @@ def show(value: Any) -> str:
 
 def text(value: Any) -> str:
     """Any scalar as text, without the HTML entities that WordPress puts into names."""
+    if type(value) is str and "&" not in value:
+        return value
     if value is None or isinstance(value, list | dict | bool):
         return ""
     value = value if isinstance(value, str) else str(value)
@@ -84,6 +87,9 @@ def count(value: Any, default: int | None = 0) -> int | None:
 def money(payload: dict, field: str, default: str | None = "0") -> str | None:
     """An amount, with the very digits that the shop wrote; what is empty is `default`."""
     value = payload.get(field)
+    # Nearly all are like this, and there are dozens in an order.
+    if type(value) is str and PLAIN_AMOUNT.fullmatch(value):
+        return value
     if value in (None, "", False):
         return default
     written = value if isinstance(value, str) else repr(value)
