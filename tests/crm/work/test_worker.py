@@ -21,6 +21,8 @@ from crm.work.wake import wake
 from crm.work.worker import LATE, STARTING, Life
 from tests.factories import make_store
 
+# Several starts of a whole cluster, which a busy machine takes its time for.
+pytestmark = pytest.mark.timeout(400)
 # A start of Django takes many seconds where several tests share a core.
 SOON = 90
 
