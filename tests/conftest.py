@@ -157,6 +157,24 @@ def store(db):
     return make_store()
 
 
+@pytest.fixture(scope="module")
+def two_stores(django_db_setup, django_db_blocker):
+    """Made once for the tests of a module; each has it as it was made (`world`)."""
+    from django.db import transaction
+
+    from tests.two_stores import build
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield build()
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def world(two_stores, db):
+    """Two shops with one row of everything, and signed-in clients (`tests/two_stores.py`). What a test changes is undone."""
+    return two_stores
+
+
 class Api:
     """Django's test client with a store's key in every request; paths and full addresses alike."""
 

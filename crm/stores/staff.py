@@ -71,9 +71,14 @@ class StoreScopedAdmin(ModelAdmin):
         if db_field.related_model is Store and not request.user.is_superuser:
             # Who owns one store and looks into another may add rows to the first alone.
             kwargs["queryset"] = Store.objects.filter(
-                memberships__user=request.user, memberships__role__in=self.add_roles | self.change_roles
+                memberships__user=request.user, memberships__role__in=self.add_roles
             )
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_readonly_fields(self, request, obj=None):
+        """A row stays in its store."""
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, "store"] if obj and self.store_path == "store" and "store" not in fields else fields
 
 
 class ReadOnlyAdmin(StoreScopedAdmin):

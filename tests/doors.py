@@ -1,0 +1,268 @@
+"""The table of doors: who goes for the first shop's object is answered so. A new route and a new ModelAdmin need a row here.
+
+`tests/test_permissions.py` tries every row; `tests/two_stores.py` makes the objects and the people.
+"""
+
+from dataclasses import dataclass, field
+
+from tests.two_stores import MARKS
+
+STAFF = ("viewer", "agent", "owner", "other_owner", "superuser")
+CUSTOMERS = ("customer", "other_customer", "customer_elsewhere")
+PROGRAMS = ("key", "other_key", "key_without_scope", "wrong_key")
+PEOPLE = ("anonymous", *CUSTOMERS, *PROGRAMS, *STAFF)
+# Whose words each of them may read, wherever they go.
+MAY_READ = {
+    "customer": {"ownedbya"},
+    "other_customer": {"ownedbyc"},
+    "customer_elsewhere": {"ownedbyb"},
+    "key": {"ownedbya", "ownedbyc"},
+    "other_key": {"ownedbyb"},
+    "other_owner": {"ownedbyb"},
+    "viewer": {"ownedbya", "ownedbyc"},
+    "agent": {"ownedbya", "ownedbyc"},
+    "owner": {"ownedbya", "ownedbyc"},
+    "superuser": set(MARKS),
+}
+
+
+def answers(default, **of):
+    """Status by person: `answers(404, staff=200, owner=302)`. `staff`, `customers` and `programs` stand for all of them."""
+    groups = {"staff": STAFF, "customers": CUSTOMERS, "programs": PROGRAMS}
+    expected = dict.fromkeys(PEOPLE, default)
+    for group in groups.keys() & of.keys():
+        expected |= dict.fromkeys(groups[group], of[group])
+    return expected | {person: status for person, status in of.items() if person not in groups}
+
+
+@dataclass(frozen=True)
+class Kind:
+    get: dict
+    post: dict
+    # What the person whose it is finds there; without it an empty page would pass for a safe one.
+    shows: dict = field(default_factory=dict)
+    # Words of the first shop that everybody may read: its name on its own pages, or all that a mailed link opens.
+    shown_to_all: frozenset = frozenset()
+    tried: tuple = PEOPLE
+
+
+PUBLIC = {"ownedbya shop", "shop-of-ownedbya", "help@ownedbya.example", "://ownedbya.example", "ownedbya.example"}
+# What stands on the shop's shelves is for everybody.
+PUBLIC |= {"ownedbya shelf", "ownedbyc shelf"}
+A_ROW = dict.fromkeys(("viewer", "agent", "owner", "superuser"), "ownedbya")
+
+public = Kind(answers(200), answers(405))
+# Somebody who is signed in already is sent on.
+sign_in = Kind(answers(200, customers=302), answers(200, customers=302))
+portal_home = Kind(answers(200, customer_elsewhere=403), answers(200, customer_elsewhere=403), {"customer": "ownedbya"})
+portal = Kind(answers(302, customers=200, customer_elsewhere=403), answers(405), {"customer": "ownedbya"})
+portal_form = Kind(
+    answers(302, customers=200, customer_elsewhere=403), answers(302, customers=400, customer_elsewhere=403)
+)
+portal_own = Kind(
+    answers(302, customer=200, other_customer=404, customer_elsewhere=403), answers(405), {"customer": "ownedbya"}
+)
+portal_own_form = Kind(
+    portal_own.get,
+    answers(302, customer=400, other_customer=404, customer_elsewhere=403),
+    portal_own.shows,
+)
+# The link is the proof, whoever follows it; it opens one row, and to write takes a form that is complete.
+link = Kind(answers(200), answers(405), {"anonymous": "ownedbya"}, frozenset({"ownedbya"}))
+link_form = Kind(answers(200), answers(200), {"anonymous": "ownedbya"}, frozenset({"ownedbya"}))
+api = Kind(
+    answers(401, key=200, other_key=200, key_without_scope=403),
+    answers(401, key=403, other_key=403, key_without_scope=403),
+    {"key": "ownedbya", "other_key": "ownedbyb"},
+)
+api_row = Kind(
+    answers(401, key=200, other_key=404, key_without_scope=403),
+    answers(401, key=403, other_key=403, key_without_scope=403),
+    {"key": "ownedbya"},
+)
+# For each person the same question as the first shop's own program asks: the second shop's names rows it does not have.
+api_create = Kind(api.get, answers(401, key=201, other_key=400, key_without_scope=403), api.shows)
+api_row_create = Kind(
+    answers(401, key=200, other_key=404, key_without_scope=403),
+    answers(401, key=201, other_key=404, key_without_scope=403),
+    {"key": "ownedbya"},
+)
+api_row_no_post = Kind(api_row.get, answers(401, key=405, other_key=405, key_without_scope=403), api_row.shows)
+machine = Kind(answers(405), answers(401))
+hidden = Kind(answers(404), answers(405))
+staff = Kind(answers(302, staff=200), answers(302, staff=200))
+nobody = Kind(answers(302, staff=403), answers(302, staff=403))
+
+# --- one line for each route that is no ModelAdmin's ---
+ROUTES = {
+    # health, shops' webhooks
+    "healthz": public,
+    "readyz": Kind(answers(503), answers(405)),
+    "woocommerce-webhook": machine,
+    # API
+    # It takes long to draw and asks nobody who they are.
+    "api-schema": Kind(answers(200), answers(405), tried=("anonymous", "wrong_key")),
+    "api-docs": public,
+    "customer-list": api,
+    "customer-detail": api_row,
+    "order-list": api,
+    "order-detail": api_row,
+    "product-list": api,
+    "product-detail": api_row,
+    "refund-list": api,
+    "refund-detail": api_row,
+    "shipment-list": api,
+    "shipment-detail": api_row,
+    "event-list": api,
+    "event-detail": api_row,
+    "ticket-list": api_create,
+    "ticket-detail": api_row_no_post,
+    "message-list": api_row_create,
+    "message-detail": api_row_no_post,
+    "loyalty-account-list": Kind(api.get, answers(401, key=405, other_key=405, key_without_scope=403)),
+    "loyalty-account-detail": Kind(api_row.get, api_row_no_post.post),
+    "loyalty-account-adjust": Kind(
+        answers(401, key=405, other_key=405, key_without_scope=403),
+        answers(401, key=201, other_key=404, key_without_scope=403),
+    ),
+    "loyalty-entry-list": Kind(api.get, answers(401, key=405, other_key=405, key_without_scope=403)),
+    "loyalty-entry-detail": Kind(api_row.get, api_row_no_post.post),
+    # sign-in
+    "account_login": Kind(answers(200), answers(200)),
+    "set_language": Kind(answers(302), answers(302)),
+    # portal
+    "portal-home": portal_home,
+    "portal-orders": portal,
+    "portal-order": portal_own,
+    "portal-sign-in": sign_in,
+    "portal-code": Kind(answers(302), answers(302)),
+    "portal-sign-out": Kind(answers(405), answers(302)),
+    "portal-brand": public,
+    "portal-logo": public,
+    "loyalty-points": portal,
+    "portal-tickets": portal,
+    "portal-ticket-new": portal_form,
+    "portal-ticket": portal_own_form,
+    # links in mails
+    "tracking": link,
+    "track": Kind(answers(200), answers(200)),
+    "review": link_form,
+    "review-thanks": link,
+    "preferences": Kind(answers(200), answers(302)),
+    # the local mailbox, which is there only where mail is kept in it
+    "mailbox": hidden,
+    "mailbox-mail": hidden,
+    "mailbox-html": hidden,
+    # admin's own pages
+    "admin:index": staff,
+    "admin:search": staff,
+    "admin:login": Kind(answers(302), answers(302)),
+    "admin:logout": Kind(answers(302, staff=405), answers(302, staff=200)),
+    "admin:password_change": staff,
+    "admin:password_change_done": Kind(answers(302, staff=200), answers(302, staff=405)),
+    "admin:autocomplete": Kind(answers(302, staff=403), answers(302, staff=405)),
+    "admin:jsi18n": Kind(answers(302, staff=200), answers(302, staff=405)),
+    "admin:view_on_site": Kind(answers(302, staff=404), answers(302, staff=404)),
+    "admin:app_list": Kind(answers(302, staff=200), answers(302, staff=200)),
+    "admin/(?P<url>.*)$": Kind(answers(302, staff=404), answers(302, staff=404)),
+    # admin's pages beside the usual five of a model
+    "admin:messaging_message_body": Kind(answers(302, staff=200, other_owner=404), answers(302, staff=200, other_owner=404), A_ROW),
+    "admin:support_ticket_change": Kind(answers(302, staff=200, other_owner=404), answers(302, staff=200, other_owner=404), A_ROW),
+    "admin:stores_store_delete": nobody,
+    "admin:shipping_shipment_add": nobody,
+    "admin:shipping_shipment_delete": nobody,
+    "admin:reviews_answer_add": nobody,
+    "admin:auth_user_password_change": Kind(answers(302, staff=403, superuser=200), answers(302, staff=403, superuser=200)),
+    "admin:work_job_changelist": Kind(answers(302, staff=403, superuser=200), answers(302, staff=403, superuser=200)),
+    "admin:work_job_retry": Kind(answers(302, staff=405), answers(302, staff=403, superuser=404)),
+    "admin:loyalty_program_example": Kind(answers(302, staff=403), answers(302, staff=403)),
+    "admin:loyalty_account_adjust": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
+    "admin:support_ticket_answer": Kind(answers(302, staff=405), answers(302, staff=400, viewer=403, other_owner=404)),
+    "admin:support_ticket_set": Kind(answers(302, staff=405), answers(302, staff=302, viewer=403, other_owner=404)),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A ModelAdmin: the roles of a store that may view, change, add and delete its rows."""
+
+    view: str = ""
+    change: str = ""
+    add: str = ""
+    delete: str = ""
+    # What came from elsewhere: not even a superuser changes it. Of anything else superusers may do all.
+    read_only: bool = False
+
+    def kind(self, page: str) -> Kind:
+        """The answers of one of a model's pages: `changelist`, `add`, `history`, `delete`, `change`, or `row`, which leads to the last."""
+        if page == "row":
+            return Kind(answers(302), answers(302), tried=FEW)
+        root = {"superuser": 403 if self.read_only and page in ("add", "delete", "change") else DONE}
+        acts = self._of(self.view if page in ("changelist", "history") else getattr(self, page)) | root
+        looks = self._of(self.view) | {"superuser": 200}
+        default = answers(302, staff=403 if page in ("changelist", "add") else NOT_THERE)
+        get = default | (looks if page in ("changelist", "change", "history") else acts)
+        post = default | acts
+        if page in ("changelist", "history"):
+            # To send them nothing is to look at them once more.
+            post |= dict.fromkeys(looks, NOT_TRIED)
+        if page not in ("changelist", "add"):
+            get["other_owner"] = post["other_owner"] = NOT_THERE
+        shows = dict.fromkeys(self.view.split(), "ownedbya") if page == "change" else {}
+        return Kind(get, post, shows, tried=FEW if page in ("changelist", "history") else (*FEW, "agent", "superuser"))
+
+    def _of(self, roles):
+        roles = roles.split()
+        # The owner of the other shop has such pages, too, with rows of their own.
+        return dict.fromkeys([*roles, *(["other_owner"] if "owner" in roles else [])], DONE)
+
+
+# A form that is sent and saved, or shown again with its errors.
+DONE = (200, 302)
+# A row of another shop does not exist: one is sent to the first page and told so, or may not ask at all.
+NOT_THERE = (302, 403)
+NOT_TRIED = None
+# Enough for pages of which there are very many.
+FEW = ("anonymous", "customer", "key", "viewer", "owner", "other_owner")
+mirror = Rows("viewer agent owner", read_only=True)
+owners_mirror = Rows("owner", read_only=True)
+settings_of_store = Rows("viewer agent owner", "owner", "owner")
+superuser_only = Rows()
+
+# --- one line for each ModelAdmin ---
+ADMIN = {
+    "mfa.Authenticator": superuser_only,
+    "stores.Store": Rows("viewer agent owner", "owner"),
+    "stores.ApiKey": Rows("owner", "owner", "owner"),
+    "stores.User": superuser_only,
+    "events.Event": mirror,
+    "events.Handling": owners_mirror,
+    "orders.Order": mirror,
+    "orders.Customer": mirror,
+    "orders.Product": mirror,
+    "orders.Category": mirror,
+    "orders.Refund": mirror,
+    "orders.Coupon": mirror,
+    "woocommerce.WebhookDelivery": owners_mirror,
+    "woocommerce.Push": owners_mirror,
+    "woocommerce.Reread": owners_mirror,
+    "woocommerce.Connection": owners_mirror,
+    "woocommerce.SyncState": owners_mirror,
+    "woocommerce.KeptAside": owners_mirror,
+    "shipping.Shipment": Rows("viewer agent owner", "agent owner"),
+    "shipping.ShippingSettings": settings_of_store,
+    "messaging.Message": mirror,
+    "messaging.Consent": mirror,
+    "messaging.Suppression": Rows("viewer agent owner", "", "agent owner", "agent owner"),
+    "messaging.MailSettings": settings_of_store,
+    "reviews.Answer": Rows("viewer agent owner", "agent owner"),
+    "reviews.Invitation": mirror,
+    "reviews.ReviewSettings": settings_of_store,
+    "support.Ticket": Rows("viewer agent owner", "agent owner", "agent owner"),
+    "loyalty.Program": settings_of_store,
+    "loyalty.Account": mirror,
+    "loyalty.LedgerEntry": mirror,
+}
