@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from django.db import connection
-
 from crm.stores.models import Store
 
 from ..values import clipped, language
 from .page import Item, encode
+from .statements import bound_cursor
 
 _REGISTERED = """
     INSERT INTO orders_customer (
@@ -58,7 +57,7 @@ def add_buyers(store: Store, items: list[Item]) -> list[tuple[int, datetime | No
             guest["has_paid"] = guest["has_paid"] or other["has_paid"]
             guest["language"] = guest["language"] or other["language"]
         guests[row["billing_email"]] = guest
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         if registered:
             cursor.execute(_REGISTERED, {"store": store.pk, "woo_ids": registered})
         if not guests:

@@ -4,8 +4,6 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
-from django.db import connection
-
 from crm.orders.models import LineItem, Refund
 from crm.stores.models import Store
 
@@ -13,6 +11,7 @@ from .. import mapping
 from .buyers import add_buyers
 from .facts import record_facts
 from .page import Held, Item, Mirror, Saved, counts, joined, make_item, save, upsert
+from .statements import bound_cursor
 
 MIRROR = Mirror(
     resource="orders",
@@ -146,7 +145,7 @@ def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime)
 
 def _write_children(model, sql, store, updated, rows):
     """Replace what the orders have of lines or refunds; returns what the statement returns."""
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         if updated:
             cursor.execute(
                 _STALE.format(table=model._meta.db_table), {"store": store.pk, "orders": updated, "rows": rows}

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, transaction
 
 from crm.orders.locking import lock_mirror
 from crm.stores.models import Store
 
 from ..models import KeptAside
 from ..values import MappingError
+from .statements import bound_cursor
 
 
 @dataclass
@@ -189,7 +190,7 @@ def _held(mirror, store, woo_ids) -> dict[int, Held]:
     if not woo_ids:
         return {}
     extra = "".join(f", {name}" for name in mirror.held)
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         cursor.execute(
             f"SELECT woo_id, id, date_modified_gmt, digest, deleted_at{extra} FROM {mirror.table} WHERE store_id = %s AND woo_id = ANY(%s)",
             [store.pk, woo_ids],
@@ -293,7 +294,7 @@ def upsert(
         % (item.digest.encode(), b"true" if item.is_trashed else b"false", item.json[1:])
         for item in items
     )
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         cursor.execute(sql, {"store": store.pk, "at": at, "rows": rows})
         return dict(cursor.fetchall())
 

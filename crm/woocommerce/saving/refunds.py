@@ -1,7 +1,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, transaction
 
 from crm.events.models import Event
 from crm.events.recording import Fact, record_many
@@ -14,6 +14,7 @@ from ..models import KeptAside
 from ..values import MappingError
 from .deleting import add_up_refunds
 from .page import Saved, encode, keep_aside
+from .statements import bound_cursor
 
 _REFUNDS = """
     INSERT INTO orders_refund AS held (
@@ -105,7 +106,7 @@ def _write(store, refunds, at, saved) -> list[tuple[dict, str]]:
 
 
 def _upsert(store, refunds, at):
-    with connection.cursor() as cursor:
+    with bound_cursor() as cursor:
         rows = encode([row for row, _lines, _payload in refunds]).decode()
         cursor.execute(_REFUNDS, {"store": store.pk, "at": at, "refunds": rows})
         written = cursor.fetchall()
