@@ -90,15 +90,16 @@ def _settle(row, at, **values):
 
 @transaction.atomic
 def _refuse(row, error, at):
-    """It was certainly not sent: later again, or parked when that is hopeless."""
+    """Later again, or parked when that is hopeless."""
     permanent = getattr(error, "permanent", False)
     drain.fail(row, f"{error}" if isinstance(error, Refused) else error, at, permanent=permanent)
-    gave_up = permanent or row.attempts >= row.MAX_ATTEMPTS
-    changed = {"outcome": Outcome.FAILED} if gave_up else {}
-    # Not of a row that another process has meanwhile.
-    Message.objects.filter(pk=row.pk, attempts=row.attempts).exclude(state=DueWork.State.RUNNING).update(
-        handed_over_at=None, **changed
-    )
+    # Any other error may have come after the mail had left, when noting that failed; then the next claim finds it unknown.
+    changed = {"handed_over_at": None} if isinstance(error, Refused) else {}
+    if permanent or row.attempts >= row.MAX_ATTEMPTS:
+        changed["outcome"] = Outcome.FAILED
+    if changed:
+        # Not of a row that another process has meanwhile.
+        Message.objects.filter(pk=row.pk, attempts=row.attempts).exclude(state=DueWork.State.RUNNING).update(**changed)
 
 
 def _as_sent(email):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from aiosmtpd.controller import Controller
+from django.db import connection
 
 from crm.events.models import Event
 from crm.messaging import sending
@@ -81,6 +82,23 @@ def test_a_taken_mail_is_settled_with_its_words_and_an_event(server, message):
     assert f"<{message.public_id}@" in server.taken[0]
     event = Event.objects.get(type="message.sent")
     assert (event.key, event.order, event.customer) == (str(message.pk), message.order, message.customer)
+
+
+def test_a_mail_that_left_is_not_sent_again_when_noting_that_fails(server, message):
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk full'; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON events_event FOR EACH ROW EXECUTE FUNCTION refuse();
+        """)
+    drain.drain(Message, at=NOW)
+    assert len(server.taken) == 1 and outcome(message) == ("due", "queued")
+
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER refuse ON events_event")
+    drain.drain(Message, at=NOW + timedelta(minutes=1))
+
+    assert len(server.taken) == 1
+    assert outcome(message) == ("done", "unknown")
 
 
 def test_a_passing_refusal_is_tried_again_and_sent_once(server, message):
