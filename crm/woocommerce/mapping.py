@@ -24,7 +24,7 @@ from .values import (
 )
 
 # Carts and empty forms, not orders; they are in WooCommerce's default list all the same.
-NO_ORDERS = {"checkout-draft", "auto-draft", "draft"}
+NO_ORDERS = ("checkout-draft", "auto-draft", "draft")
 
 
 def is_order(payload: Any) -> bool:

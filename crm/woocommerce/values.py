@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -53,7 +53,8 @@ def number(payload: dict, field: str, default: int | None = None) -> int:
     value = payload.get(field)
     if value in (None, "", False) and default is not None:
         return default
-    if isinstance(value, str) and value.strip().isdigit():
+    # Of digits that `int` knows, and not so many that it refuses them.
+    if isinstance(value, str) and len(value) < 40 and value.strip().isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_ID:
         raise MappingError(field, value, "a whole number was expected")
@@ -106,17 +107,15 @@ def money(payload: dict, field: str, default: str | None = "0") -> str | None:
 
 
 def moment(payload: dict, field: str) -> str | None:
-    """A `*_gmt` date as ISO text in UTC; None where the shop has none (null, empty, all zeros)."""
+    """A `*_gmt` date as ISO text in UTC; None where the shop has none (null, empty, all zeros or what PHP makes of them)."""
     value = payload.get(field)
-    if not value or (isinstance(value, str) and value.startswith("0000-00-00")):
+    if not value or (isinstance(value, str) and value.startswith(("0000-00-00", "-0001-11-30"))):
         return None
     try:
         when = datetime.fromisoformat(value)
-        if when.tzinfo is not None:
-            return when.isoformat()
     except (ValueError, TypeError):
         raise MappingError(field, value, "a date was expected") from None
-    return f"{value}+00:00"
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).isoformat()
 
 
 def email(value: Any) -> str:

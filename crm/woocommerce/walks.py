@@ -93,7 +93,7 @@ def trash(walk: Walk) -> None:
     """Trashed orders are in no other list. One that is not held was never seen outside the trash."""
 
     def save(store, rows, at):
-        numbered = {row["id"]: row for row in rows if isinstance(row.get("id"), int)}
+        numbered = {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), int)}
         held = Order.objects.filter(store=store, woo_id__in=list(numbered)).values_list("woo_id", flat=True)
         return save_orders(store, [numbered[woo_id] for woo_id in held], at)
 

@@ -171,6 +171,8 @@ def _map(mirror, payloads, saved, broken) -> dict[int, Item]:
     items: dict[int, Item] = {}
     for payload in payloads:
         try:
+            if not isinstance(payload, dict):
+                raise MappingError("object", payload, "an object was expected")
             item = mirror.map(payload)
         except MappingError as error:
             broken.append((payload, str(error)))

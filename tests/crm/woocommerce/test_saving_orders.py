@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from crm.events.models import Event
 from crm.orders.models import Customer, LineItem, Order, Refund
 from crm.woocommerce.models import KeptAside
-from crm.woocommerce.saving import mark_deleted, save_customers, save_orders, save_products, save_refunds
+from crm.woocommerce.saving import SAVERS, mark_deleted, save_customers, save_orders, save_products, save_refunds
 from tests.factories import NOW, make_customer, make_product, make_store
 
 from .payloads import guest_order, order, refund, summary
@@ -220,6 +220,23 @@ def test_an_order_that_postgresql_refuses_is_kept_aside(store):
     assert [number for number, _error in saved.kept_aside] == ["13"]
     assert "PostgreSQL refuses it" in KeptAside.objects.get().error
     assert Order.objects.count() == 21
+
+
+@pytest.mark.parametrize(
+    "odd", [{"status": []}, {"date_modified_gmt": "2026-06-15"}, {"customer_id": "9" * 5000}, {"refunds": [{"id": "²"}]}]
+)
+def test_whatever_is_odd_about_one_order_the_rest_is_saved(store, odd):
+    saved = save(store, order(1), order(2, **odd), order(3))
+
+    assert set(Order.objects.values_list("woo_id", flat=True)) >= {1, 3}
+    assert {number for number, _error in saved.kept_aside} <= {"2"}
+
+
+@pytest.mark.parametrize("kind", SAVERS)
+def test_what_is_no_object_is_kept_aside_whatever_was_asked_for(store, kind):
+    saved = SAVERS[kind](store, [None, "?", []], NOW)
+
+    assert len(saved.kept_aside) == 3
 
 
 def test_a_good_version_resolves_what_was_kept_aside(store):
