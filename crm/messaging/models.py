@@ -65,8 +65,8 @@ class Message(DueWork):
         ORDER_GONE = "order_gone", _("The order was cancelled, refunded or deleted")
 
     TRANSACTIONAL = False
-    # A batch of mails, each of which may take the mail server several time-outs, ends well within the lease.
-    BATCH = 20
+    # A batch ends within the time of a task also where each mail takes seconds: one that is cut off leaves a mail of unknown fate.
+    BATCH = 10
     LEASE = timedelta(minutes=15)
     # With the usual backoff some 26 hours: a mail server that was away for a night loses nothing.
     MAX_ATTEMPTS = 10

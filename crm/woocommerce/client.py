@@ -32,10 +32,13 @@ logger = logging.getLogger(__name__)
 PER_PAGE = 100
 TIMEOUT = 30
 # For one whole answer: a server that drips a byte now and then keeps within the time-out of a read.
-LONGEST_ANSWER = 120
+LONGEST_ANSWER = 40
 BIGGEST_ANSWER = 64 * 1024 * 1024
 ATTEMPTS = 5
 LONGEST_WAIT = 60
+# No attempt begins later than this after the first: a task that asks a shop which hangs has to end by itself, with the
+# reason noted, before the queue kills it.
+PATIENCE = 40
 
 try:
     USER_AGENT = f"Postpurchase/{version('postpurchase')}"
@@ -90,7 +93,7 @@ class Client(woocommerce.API):
     `get`, `post`, `put` and `delete` take an endpoint below `/wp-json/wc/v3/` and return the decoded JSON.
     """
 
-    def __init__(self, store: Store, *, signing: str | None = None, sleep=time.sleep):
+    def __init__(self, store: Store, *, signing: str | None = None, patience: float = PATIENCE, sleep=time.sleep):
         url = store.url.rstrip("/")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
@@ -114,7 +117,7 @@ class Client(woocommerce.API):
         adapter = HTTPAdapter() if store.insecure else PublicAdapter()
         self.session.mount("http://", adapter)
         self.session.mount("https://", adapter)
-        self.sleep = sleep
+        self.patience, self.sleep = patience, sleep
 
     def __repr__(self):
         return f"<Client {self.url}>"
@@ -182,13 +185,15 @@ class Client(woocommerce.API):
         return self._patiently(method, where, lambda: self._API__request(method, endpoint, data, params))
 
     def _patiently(self, method, where, send) -> Answer:
+        give_up_at = time.monotonic() + self.patience
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return send()
             except WooCommerceError as error:
-                if method != "GET" or error.permanent or attempt == ATTEMPTS:
-                    raise
                 wait = _wait(attempt, getattr(error, "retry_after", None))
+                is_last = attempt == ATTEMPTS or time.monotonic() + wait > give_up_at
+                if method != "GET" or error.permanent or is_last:
+                    raise
                 logger.warning("%s; once more in %.1f s", error, wait)
             self.sleep(wait)
         raise AssertionError("unreachable")

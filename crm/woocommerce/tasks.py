@@ -12,8 +12,8 @@ from .models import SyncState
 
 logger = logging.getLogger(__name__)
 
-# Well within the time a task may take; what is left goes on in the next task.
-SLICE = 60
+# Well within the time a task may take, with the longest wait for one answer added; what is left goes on in the next task.
+SLICE = 30
 
 
 def poll() -> None:

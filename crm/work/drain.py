@@ -24,7 +24,7 @@ def tables() -> list[type[DueWork]]:
     return [model for model in apps.get_models() if issubclass(model, DueWork)]
 
 
-def drain(model: type[DueWork], at: datetime | None = None, seconds: float = 60) -> int:
+def drain(model: type[DueWork], at: datetime | None = None, seconds: float = 30) -> int:
     """Do all that is due in one table, for at most `seconds`; returns the number of rows claimed.
 
     Safe to run in any number of processes at once. `at` fixes the clock for tests.

@@ -7,9 +7,11 @@ from urllib.parse import quote
 import pytest
 import requests
 import responses
+from django.conf import settings
 
 from crm.stores.models import Store
 from crm.woocommerce import client as client_module
+from crm.woocommerce import tasks
 from crm.woocommerce.client import Client
 from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.network import is_public
@@ -20,10 +22,10 @@ from .server import Reply, serving
 KEY, SECRET = "ck_" + "k" * 40, "cs_" + "s" * 40
 
 
-def make_client(url, insecure=True, signing="basic"):
+def make_client(url, insecure=True, signing="basic", patience=600):
     store = Store(url=url, consumer_key=KEY, consumer_secret=SECRET, insecure=insecure, signing=signing)
     waits = []
-    client = Client(store, sleep=waits.append)
+    client = Client(store, patience=patience, sleep=waits.append)
     client.waits = waits
     return client
 
@@ -241,6 +243,22 @@ def test_json_beyond_the_standard_is_read():
 
     assert row["number"] == int("9" * 40)
     assert row["name"] == "\ud800\x00"
+
+
+def test_no_attempt_begins_when_the_patience_is_over():
+    with serving([Reply("", 503, Retry_After="30")]) as server:
+        for patience, attempts in ((600, 5), (20, 1)):
+            server.requests.clear()
+            with make_client(server.url, patience=patience) as client, pytest.raises(WooCommerceError):
+                client.get("orders")
+
+            assert len(server.requests) == attempts
+
+
+def test_a_task_that_asks_a_shop_which_hangs_ends_before_the_queue_kills_it():
+    longest = max(client_module.TIMEOUT, client_module.LONGEST_ANSWER)
+
+    assert tasks.SLICE + client_module.PATIENCE + longest < settings.Q_CLUSTER["timeout"]
 
 
 def test_an_answer_that_never_ends_is_cut_off(monkeypatch):

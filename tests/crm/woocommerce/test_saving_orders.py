@@ -223,7 +223,8 @@ def test_an_order_that_postgresql_refuses_is_kept_aside(store):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"status": []}, {"date_modified_gmt": "2026-06-15"}, {"customer_id": "9" * 5000}, {"refunds": [{"id": "²"}]}]
+    "odd",
+    [{"status": []}, {"date_modified_gmt": "2026-06-15"}, {"customer_id": "9" * 5000}, {"refunds": [{"id": "²"}]}],
 )
 def test_whatever_is_odd_about_one_order_the_rest_is_saved(store, odd):
     saved = save(store, order(1), order(2, **odd), order(3))

@@ -5,8 +5,12 @@ from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 from crm.woocommerce import sync
+from crm.woocommerce.client import Client
 from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.models import KeptAside, Resource, SyncState
+
+# Whoever waits at a terminal would rather wait out a shop's trouble than begin again by hand.
+PATIENCE = 600
 
 
 class Command(BaseCommand):
@@ -41,7 +45,7 @@ class Command(BaseCommand):
         progress = Progress(self.stdout)
         self.stdout.write(f"{store.name} ({store.slug})")
         try:
-            result = sync.run(store, mode=mode, report=progress)
+            result = sync.run(store, mode=mode, client=Client(store, patience=PATIENCE), report=progress)
         except sync.Busy:
             self.stderr.write(_("Another process syncs this store right now."))
             return False
