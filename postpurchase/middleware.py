@@ -23,3 +23,15 @@ class DirectPaths:
         except Http404:
             return HttpResponse("Not found.\n", status=404, content_type="text/plain")
         return match.func(request, *match.args, **match.kwargs)
+
+
+class NoNul:
+    """Refuses addresses with a NUL in them: no text of a database holds one, so nobody looks for it but to break a page."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            return HttpResponse("Not understood.\n", status=400, content_type="text/plain")
+        return self.get_response(request)

@@ -91,6 +91,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "postpurchase.middleware.DirectPaths",
+    "postpurchase.middleware.NoNul",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -268,7 +269,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "crm.rest.pages.CursorPages",
     "DEFAULT_FILTER_BACKENDS": ["crm.rest.filters.StrictFilterBackend"],
     "DEFAULT_RENDERER_CLASSES": ["crm.rest.renderers.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["crm.rest.parsers.ShallowJSONParser"],
     "DEFAULT_THROTTLE_CLASSES": ["crm.rest.keys.KeyThrottle"],
     "DEFAULT_THROTTLE_RATES": {"key": env("API_RATE", default="600/min")},
     "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",

@@ -21,6 +21,7 @@ from .values import (
     objects,
     own_number,
     text,
+    web_address,
 )
 
 # Carts and empty forms, not orders; they are in WooCommerce's default list all the same.
@@ -91,7 +92,7 @@ def line_item(item: dict) -> dict:
         "subtotal_tax": money(item, "subtotal_tax"),
         "total": money(item, "total"),
         "total_tax": money(item, "total_tax"),
-        "image_url": text(image.get("src")) if isinstance(image, dict) else "",
+        "image_url": web_address(image.get("src")) if isinstance(image, dict) else "",
         "taxes": objects(item.get("taxes")),
         "meta_data": shown_meta(item.get("meta_data")),
     }
@@ -193,8 +194,8 @@ def product(payload: dict) -> dict:
         "sku": clipped(payload.get("sku"), 200),
         "type": clipped(payload.get("type") or "simple", 60),
         "status": clipped(payload.get("status"), 60),
-        "permalink": text(payload.get("permalink")),
-        "image_url": text((image or (images[0] if images else {})).get("src")),
+        "permalink": web_address(payload.get("permalink")),
+        "image_url": web_address((image or (images[0] if images else {})).get("src")),
         # HTML, so its entities stay.
         "short_description": str(payload.get("short_description") or ""),
         "price": money(payload, "price", None),
@@ -237,7 +238,7 @@ def category(payload: dict) -> dict:
         "name": clipped(payload.get("name"), 300),
         "slug": clipped(payload.get("slug"), 300),
         "parent_woo_id": number(payload, "parent", 0),
-        "image_url": text(image.get("src")) if isinstance(image, dict) else "",
+        "image_url": web_address(image.get("src")) if isinstance(image, dict) else "",
         "menu_order": count(payload.get("menu_order")),
         "count": count(payload.get("count")),
     }

@@ -35,6 +35,12 @@ def text(value: Any) -> str:
     return html.unescape(value) if "&" in value else value
 
 
+def web_address(value: Any) -> str:
+    """An address that may stand in a link: of the web, in one piece; else nothing. `javascript:` is an address, too."""
+    address = text(value).strip()
+    return address if address.startswith(("https://", "http://")) and not re.search(r"[\s<>\"]", address) else ""
+
+
 def clipped(value: Any, length: int) -> str:
     """Text that is only shown, as much of it as there is room for."""
     return text(value)[:length]
