@@ -24,6 +24,8 @@ def read(purpose: str, token: str, max_age: timedelta) -> tuple[int, int, dict]:
     """`(store_id, pk, extra)` of a token made by `make` for the same purpose at most `max_age` ago. Raises BadLink."""
     try:
         store_id, pk, *extra = signing.loads(token, salt=f"postpurchase.link.{purpose}", max_age=max_age)
+        if not (type(store_id) is type(pk) is int):
+            raise ValueError("A link names rows by number.")
     except (signing.BadSignature, ValueError, TypeError) as error:
         raise BadLink from error
     return store_id, pk, extra[0] if extra else {}
