@@ -29,10 +29,10 @@ class StoreScopedAdmin(ModelAdmin):
     """
 
     store_path = "store"
-    view_roles = {Role.OWNER, Role.AGENT, Role.VIEWER}
-    change_roles = {Role.OWNER}
-    add_roles: set[str] = set()
-    delete_roles: set[str] = set()
+    view_roles: set[Role] = {Role.OWNER, Role.AGENT, Role.VIEWER}
+    change_roles: set[Role] = {Role.OWNER}
+    add_roles: set[Role] = set()
+    delete_roles: set[Role] = set()
 
     def get_queryset(self, request):
         queryset = super().get_queryset(request)
@@ -84,7 +84,7 @@ class StoreScopedAdmin(ModelAdmin):
 class ReadOnlyAdmin(StoreScopedAdmin):
     """Rows that come from elsewhere (the shop, the ledger) and are looked at only."""
 
-    change_roles: set[str] = set()
+    change_roles: set[Role] = set()
 
     def _allowed(self, request, roles, obj):
         # Not even a superuser edits a mirror or a ledger by hand.

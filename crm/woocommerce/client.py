@@ -190,7 +190,7 @@ class Client(woocommerce.API):
             try:
                 return send()
             except WooCommerceError as error:
-                wait = _wait(attempt, getattr(error, "retry_after", None))
+                wait = _wait(attempt, error.retry_after)
                 is_last = attempt == ATTEMPTS or time.monotonic() + wait > give_up_at
                 if method != "GET" or error.permanent or is_last:
                     raise
@@ -236,9 +236,9 @@ class Client(woocommerce.API):
         if 300 <= response.status_code < 400:
             raise errors.moved(where, response.status_code, response.headers.get("Location", ""))
         if response.status_code >= 400:
-            error = errors.refused(where, response.status_code, content)
-            error.retry_after = _retry_after(response.headers)
-            raise error
+            refusal = errors.refused(where, response.status_code, content)
+            refusal.retry_after = _retry_after(response.headers)
+            raise refusal
         return Answer(_decode(content, response, where), response.headers)
 
 

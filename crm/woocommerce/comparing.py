@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from crm.orders.models import Coupon, Customer, Order, Product, Refund
@@ -28,7 +29,7 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
         page = walk.client.page(resource, state.page + 1, orderby="id", order="asc", _fields=fields, **params)
         rows = page.numbered
         end = max([start, *rows])
-        held = model.objects.filter(store=walk.store, woo_id__gt=start)
+        held: QuerySet = model.objects.filter(store=walk.store, woo_id__gt=start)
         if resource == "products":
             held = held.filter(parent=None)
         if not page.is_last:

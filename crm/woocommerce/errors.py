@@ -22,6 +22,8 @@ class WooCommerceError(Exception):
         self.permanent = permanent
         self.status = status
         self.code = code
+        # Seconds that the shop asked to be left alone.
+        self.retry_after: float | None = None
 
 
 RETRIED = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}

@@ -223,7 +223,7 @@ def numbers(value: Any) -> list[int]:
 
 def rating(value: Any) -> str:
     try:
-        return money({"average_rating": value}, "average_rating") if 0 <= float(value or 0) <= 10 else "0"
+        return money({"average_rating": value}, "average_rating") or "0" if 0 <= float(value or 0) <= 10 else "0"
     except (MappingError, TypeError, ValueError):
         return "0"
 

@@ -41,7 +41,7 @@ STEPS: dict[str, Callable[[Walk], None]] = {
 
 
 # A walk of more is not given up for one of less.
-EXTENT = {Mode.CHANGES: 0, Mode.COMPARE: 1, Mode.FULL: 2}
+EXTENT: dict[str, int] = {Mode.CHANGES: 0, Mode.COMPARE: 1, Mode.FULL: 2}
 
 
 class Busy(Exception):
@@ -136,8 +136,8 @@ def _restart(state: SyncState, mode: str, at: datetime) -> None:
     state.mode, state.started_at, state.finished_at, state.error = mode, at, None, ""
     state.page = state.read = state.written = state.kept_aside = 0
     state.total = state.window_until = state.newest_seen = None
-    is_poll = mode == Mode.CHANGES and state.cursor
-    state.window_after = state.cursor - walks.OVERLAP if is_poll else None
+    is_poll = mode == Mode.CHANGES
+    state.window_after = state.cursor - walks.OVERLAP if is_poll and state.cursor else None
     if state.resource != Resource.CUSTOMERS:
         state.position = 0
     state.save()

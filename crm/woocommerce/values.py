@@ -106,7 +106,7 @@ def money(payload: dict, field: str, default: str | None = "0") -> str | None:
         raise MappingError(field, value, "an amount was expected") from None
     if not amount.is_finite() or abs(amount) >= LARGEST:
         raise MappingError(field, value, "an amount was expected")
-    if amount.as_tuple().exponent < -20:
+    if int(amount.as_tuple().exponent) < -20:
         amount = round(amount, 20)
     # As jsonb text goes to numeric, an exponent would stand in the way of telling digits apart.
     return f"{amount:f}"

@@ -107,7 +107,7 @@ def buyers(walk: Walk) -> None:
     found = held.filter(synced_at=None)
     if not walk.is_full:
         found = found | held.filter(orders__synced_at__gte=state.started_at, synced_at__lt=state.started_at)
-    numbers = list(found.order_by("woo_id").values_list("woo_id", flat=True).distinct())
+    numbers = [number for number in found.order_by("woo_id").values_list("woo_id", flat=True).distinct() if number]
     for chunk in chunks(numbers):
         rows = named(walk, "customers", chunk, role="all")
         with walk.step(position=chunk[-1]) as count:

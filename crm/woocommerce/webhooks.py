@@ -126,7 +126,8 @@ def keep(store_id: int, headers: dict, body: bytes) -> None:
         for name, length in (("TOPIC", 200), ("DELIVERY_ID", 100), ("ID", 20), ("SOURCE", 300))
     ]
     label = WebhookDelivery._meta.label
-    if not _execute(_INSERT, [label, store_id, *told, body, hashlib.sha256(body).digest()])[0]:
+    row = _execute(_INSERT, [label, store_id, *told, body, hashlib.sha256(body).digest()])
+    if not (row and row[0]):
         wake(WebhookDelivery)
 
 

@@ -41,7 +41,7 @@ class Line:
 
     @property
     def took(self) -> timedelta | None:
-        return self.run and self.run.finished_at and self.run.finished_at - self.run.started_at
+        return self.run.finished_at - self.run.started_at if self.run and self.run.finished_at else None
 
     @property
     def problem(self) -> str:

@@ -74,6 +74,7 @@ class Cluster:
 
     def listen(self, seconds: float) -> None:
         """Take in what the cluster tells within so many seconds; return early when it told something."""
+        assert self.pipe is not None, "nobody listens to a cluster that was put away"
         if not select.select([self.pipe], [], [], seconds)[0]:
             return
         try:

@@ -6,6 +6,8 @@ All of a call is one transaction with a constant number of statements. Calls for
 a caller who saves for several stores in one transaction takes them by ascending primary key.
 """
 
+from collections.abc import Callable
+
 from .catalogue import save_categories, save_coupons, save_products
 from .customers import save_customers
 from .deleting import forget_refunds, mark_deleted
@@ -13,7 +15,7 @@ from .orders import save_orders
 from .page import Saved
 from .refunds import save_refunds
 
-SAVERS = {
+SAVERS: dict[str, Callable[..., Saved]] = {
     "categories": save_categories,
     "coupons": save_coupons,
     "customers": save_customers,

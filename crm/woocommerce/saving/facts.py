@@ -32,7 +32,7 @@ def record_facts(
     refunds_of: dict[int, list[tuple[int, Decimal]]] = {}
     for woo_id, order_id, amount in new_refunds:
         refunds_of.setdefault(order_id, []).append((woo_id, amount))
-    order_facts = []
+    order_facts: list[Fact] = []
     for item in items:
         if pk := written.get(item.woo_id):
             order_facts += _facts(store, item, held.get(item.woo_id), pk, refunds_of.get(pk, []))
@@ -41,7 +41,7 @@ def record_facts(
             Order.objects.filter(pk__in={fact.order_id for fact in order_facts}).values_list("pk", "customer_id")
         )
         for fact in order_facts:
-            fact.customer_id = customers[fact.order_id]
+            fact.customer_id = customers.get(fact.order_id or 0)
     record_many(store, facts + order_facts)
 
 

@@ -197,7 +197,10 @@ def _held(mirror, store, woo_ids) -> dict[int, Held]:
             f"SELECT woo_id, id, date_modified_gmt, digest, deleted_at{extra} FROM {mirror.table} WHERE store_id = %s AND woo_id = ANY(%s)",
             [store.pk, woo_ids],
         )
-        return {row[0]: Held(*row[1:5], extra=row[5:]) for row in cursor.fetchall()}
+        return {
+            row[0]: Held(pk=row[1], modified=row[2], digest=row[3], deleted_at=row[4], extra=row[5:])
+            for row in cursor.fetchall()
+        }
 
 
 def _is_due(item: Item, held: Held | None, revive: bool, saved: Saved) -> bool:

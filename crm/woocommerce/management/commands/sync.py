@@ -54,8 +54,8 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
             return False
         progress.end_line()
-        for error in result.errors:
-            self.stderr.write(str(error))
+        for problem in result.errors:
+            self.stderr.write(str(problem))
         kept = KeptAside.objects.for_store(store).unresolved()
         for row in kept.order_by("pk")[:20]:
             self.stderr.write(_("kept aside: %(what)s: %(error)s") % {"what": row, "error": row.error})
