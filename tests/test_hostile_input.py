@@ -314,3 +314,27 @@ def test_nothing_odd_in_a_programs_body_breaks_the_api(world):
             response = world.clients["key"].post(url, body, content_type="application/json")
             assert response.status_code == 400, (url, body[:20], response.status_code)
             assert json.loads(response.content)["errors"]
+
+
+@pytest.mark.browser
+def test_a_browser_runs_nothing_of_it(page, live_server, settings):
+    """The worst of it, as a real browser reads it: on the ticket's page of the desk and on the tracking page."""
+    words = " ".join(TEXTS[:9] + TEXTS[12:18])
+    store, _customer, order, rows = make_hostile(words, ADDRESSES[0])
+    owner = factories.make_staff(store)
+    client = Client()
+    client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    ran = []
+    page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
+    page.expose_function("pwned", lambda *_: ran.append("pwned"))
+    ticket = next(row for row in rows if hasattr(row, "assignee_id"))
+
+    for url in (admin_page(ticket, "change", ticket.pk), pages.path(order), "/admin/support/ticket/"):
+        page.goto(url)
+        page.wait_for_load_state("load")
+        assert "pwned" in page.content()
+        assert page.locator("img[src='x'], [onerror], svg[onload]").count() == 0
+
+    assert ran == []
