@@ -24,6 +24,12 @@ class OfStore(serializers.PrimaryKeyRelatedField):
         request = self.context.get("request")
         return queryset.for_store(request.auth.store) if request else queryset.none()
 
+    def to_internal_value(self, data):
+        try:
+            return super().to_internal_value(data)
+        except OverflowError:  # 1e400 is an endless number in JSON
+            self.fail("incorrect_type", data_type=type(data).__name__)
+
 
 class TicketSerializer(serializers.ModelSerializer):
     assignee = serializers.EmailField(source="assignee.email", allow_null=True, read_only=True)

@@ -1,3 +1,4 @@
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 
 
@@ -8,3 +9,10 @@ class CursorPages(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 100
     ordering = "-id"
+
+    def decode_cursor(self, request):
+        cursor = super().decode_cursor(request)
+        # A cursor that somebody wrote by hand: what it holds is looked for as a primary key.
+        if cursor and cursor.position and not cursor.position.isdecimal():
+            raise NotFound(self.invalid_cursor_message)
+        return cursor
