@@ -29,7 +29,9 @@ def save(invitation: Invitation, said: list[Said], shown_name: str, at: datetime
     """
     # Two tabs, a double click: one after the other.
     Invitation.objects.select_for_update().get(pk=invitation.pk)
-    held = {answer.line_id: answer for answer in Answer.objects.filter(invitation=invitation)}
+    # What staff decide on at this moment is decided before this or after it, not in the middle.
+    answers = Answer.objects.select_for_update().filter(invitation=invitation).order_by("pk")
+    held = {answer.line_id: answer for answer in answers}
     saved = []
     for entry in said:
         answer = held.get(entry.line.pk) or _new(invitation, entry.line, at)

@@ -57,6 +57,9 @@ class Shipment(models.Model):
     removed_at = models.DateTimeField(_("removed at"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
+    # No column: whether the reading at hand (`parcels.read`) found it first.
+    is_new = False
+
     objects = ShipmentQuerySet.as_manager()
 
     class Meta:

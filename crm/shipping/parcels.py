@@ -56,7 +56,9 @@ def read(store: Store, orders: Iterable[Order], at: datetime | None = None) -> l
         Shipment.objects.bulk_create(new, ignore_conflicts=True)
         held = _held(by_pk)
         keys = {(row.order_id, row.key) for row in new}
-        _note_the_shipping([row for rows in held.values() for row in rows if (row.order_id, row.key) in keys])
+        for row in (row for rows in held.values() for row in rows):
+            row.is_new = (row.order_id, row.key) in keys
+        _note_the_shipping([row for rows in held.values() for row in rows if row.is_new])
     if any(held.values()):
         _read_items(by_pk, wanted, held)
     return [row for rows in held.values() for row in rows]
@@ -65,10 +67,10 @@ def read(store: Store, orders: Iterable[Order], at: datetime | None = None) -> l
 def announce(store: Store, shipments: Iterable[Shipment]) -> None:
     """Tell of parcels that are on their way, and of delivered ones, each once; what was before the shop was connected is history."""
     news = [row for row in shipments if row.removed_at is None]
-    progress.tell(store, [row for row in news if _is_news(store, row.shipped_at)], Status.SHIPPED)
-    progress.tell(
-        store, [row for row in news if row.is_delivered and _is_news(store, row.delivered_at)], Status.DELIVERED
-    )
+    left = [row for row in news if _is_news(store, row.shipped_at) and not _came_along(store, row)]
+    progress.tell(store, left, Status.SHIPPED)
+    arrived = [row for row in news if row.is_delivered and row.delivered_at and row.delivered_at >= store.announce_from]
+    progress.tell(store, arrived, Status.DELIVERED)
 
 
 def deliver(store: Store, orders: Iterable[Order], shipments: Iterable[Shipment]) -> None:
@@ -203,3 +205,9 @@ def _is_news(store, moment):
     return (
         moment is not None and moment.astimezone(store.zone).date() >= store.announce_from.astimezone(store.zone).date()
     )
+
+
+def _came_along(store, row):
+    """Whether the parcel was on an order of before the connection when that was read in silence: on the day itself no date tells."""
+    ordered_at = row.order.date_created_gmt
+    return not row.is_new and (ordered_at is None or ordered_at < store.announce_from)

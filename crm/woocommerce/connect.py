@@ -2,6 +2,7 @@
 
 import re
 import zoneinfo
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -169,20 +170,24 @@ def _version(client: Client) -> str:
 
 
 @transaction.atomic
-def keep(store: Store, findings: Findings) -> None:
-    """Save what was found. What the merchant has set by hand since stays; what happened before the first time is never announced."""
-    is_new = store.pk is None
+def keep(store: Store, findings: Findings, changed: Iterable[str] = ()) -> None:
+    """Save what was found, and the fields that the caller has `changed`.
+
+    What the merchant has set by hand since stays, also while the shop was being asked; what happened before the first time is
+    never announced.
+    """
+    is_new, is_first = store.pk is None, store.connected_at is None
     store.signing, store.wc_version = findings.signing, findings.wc_version
     if is_new:
         store.name = findings.name[:200]
         store.slug = store.slug or _free_slug(findings.name or urlsplit(store.url).netloc)
         store.timezone, store.country = findings.timezone, findings.country
     store.currency = findings.currency or store.currency
-    is_first = store.connected_at is None
     if is_first:
         # Whole seconds, as the shop's own dates are.
         store.connected_at = store.announce_from = timezone.now().replace(microsecond=0)
-    store.save()
+    found = ["signing", "wc_version", "currency", "connected_at", "announce_from"]
+    store.save(update_fields=None if is_new else [*found, *changed])
     if is_first:
         recording.record("store.connected", store, store.pk, occurred_at=store.connected_at)
 

@@ -238,6 +238,22 @@ def test_a_parcel_from_before_the_shop_was_connected_is_history(order, mailoutbo
     assert types() == [] and mailoutbox == []
 
 
+def test_a_parcel_that_came_with_the_import_stays_silent_on_the_day_of_the_connection(store, order, mailoutbox):
+    Store.objects.update(announce_from=order.date_created_gmt + timedelta(minutes=1))
+    parcels.read_history_of(Store.objects.get(), NOW)
+    happened(order, key="1")
+    assert Shipment.objects.count() == 1
+    assert types() == [] and mailoutbox == []
+
+    order.meta_data = meta({}, {"tracking_id": "def", "tracking_number": "JD0002"})
+    order.save(update_fields=["meta_data"])
+    happened(order, key="2")
+
+    assert types() == ["shipment.shipped"]
+    [mail] = mailoutbox
+    assert "JD0002" in mail.body
+
+
 def test_reading_history_first_does_not_swallow_the_news(store, order, mailoutbox):
     parcels.read_history_of(store, NOW)
     happened(order)

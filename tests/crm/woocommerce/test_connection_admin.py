@@ -3,7 +3,7 @@ from django_q.models import OrmQ
 
 from crm.orders.models import Order
 from crm.stores.models import Membership
-from crm.woocommerce import tasks
+from crm.woocommerce import connect, tasks
 from crm.woocommerce.models import ConnectionCheck, KeptAside, SyncState
 from crm.woocommerce.saving import save_orders
 from tests.factories import NOW, make_staff, make_store
@@ -35,6 +35,16 @@ def test_an_owner_has_the_connection_checked_by_a_worker(owner, demo, shop_store
     tasks.check_connection(shop_store.pk)
     assert "works" in owner.get(PAGE).content.decode()
     assert "the keys may read and write" in owner.get(f"{PAGE}{shop_store.pk}/change/").content.decode()
+
+
+def test_what_is_set_while_the_shop_is_asked_stays(demo, shop_store):
+    findings = connect.check(shop_store)
+    type(shop_store).objects.filter(pk=shop_store.pk).update(brand_color="#123456", consumer_key="ck_new")
+
+    connect.keep(shop_store, findings)
+
+    shop_store.refresh_from_db()
+    assert (shop_store.brand_color, shop_store.consumer_key) == ("#123456", "ck_new")
 
 
 @pytest.mark.parametrize(("action", "mode"), [("sync_now", "changes"), ("compare_now", "compare")])

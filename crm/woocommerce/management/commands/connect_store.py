@@ -35,7 +35,7 @@ class Command(BaseCommand):
         store.insecure = insecure or store.insecure
         findings = connect.check(store)
         is_new = store.connected_at is None
-        connect.keep(store, findings)
+        connect.keep(store, findings, ["slug", "consumer_key", "consumer_secret", "insecure"])
         self.stdout.write(
             self.style.SUCCESS(f"{store.name} ({store.slug}): {_('connected') if is_new else _('still connected')}")
         )
