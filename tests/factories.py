@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from crm.orders.models import Category, Customer, LineItem, Order, Product, Refund
-from crm.stores.models import ApiKey, Membership, Store, User
+from crm.stores.models import ApiKey, Membership, Store, StoreLogo, User
 from crm.stores.sessions import PROVEN
 from crm.woocommerce.models import WebhookDelivery
 from loyalty import ledger
@@ -17,7 +17,8 @@ _count = itertools.count(1)
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 
 
-def make_store(**fields) -> Store:
+def make_store(logo: bytes | None = None, **fields) -> Store:
+    """A connected store; `logo` is a PNG's bytes."""
     n = next(_count)
     defaults = {
         "slug": f"store-{n}",
@@ -30,7 +31,10 @@ def make_store(**fields) -> Store:
         "consumer_secret": "cs_test",
         "webhook_secret": "webhook-secret",
     }
-    return Store.objects.create(**defaults | fields)
+    store = Store.objects.create(**defaults | {"logo_type": "image/png" if logo else ""} | fields)
+    if logo:
+        StoreLogo.objects.create(store=store, body=logo)
+    return store
 
 
 def make_customer(store, **fields) -> Customer:

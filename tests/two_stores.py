@@ -93,7 +93,6 @@ def _store(mark):
         url=f"https://{mark}.example",
         contact_email=f"help@{mark}.example",
         logo=PNG,
-        logo_type="image/png",
         **{name: f"{secret}_{mark}" for name, secret in SECRETS.items()},
     )
 

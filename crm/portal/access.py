@@ -21,8 +21,7 @@ def with_store(view):
 
     @wraps(view)
     def wrapper(request, slug, *args, **kwargs):
-        # The logo has an address of its own; no page needs its bytes.
-        dress(request, get_object_or_404(Store.objects.defer("logo"), slug=slug))
+        dress(request, get_object_or_404(Store, slug=slug))
         return view(request, slug, *args, **kwargs)
 
     return wrapper

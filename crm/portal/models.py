@@ -33,7 +33,7 @@ class SignInCode(DueWork):
     def perform(cls, rows, at):
         from . import mail
 
-        stores = Store.objects.defer("logo").in_bulk([row.store_id for row in rows])
+        stores = Store.objects.in_bulk([row.store_id for row in rows])
         for row in rows:
             try:
                 if at - row.created_at < cls.LIFETIME:

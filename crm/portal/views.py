@@ -16,7 +16,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
 
-from crm.stores.models import Store
+from crm.stores.models import Store, StoreLogo
 
 from . import brand, home, orders, sections, signin
 from .access import customer_required, proven_email, sign_in_url, with_store
@@ -111,7 +111,7 @@ def sign_out(request, slug):
 @require_GET
 @cache_control(max_age=300)
 def stylesheet(request, slug):
-    return HttpResponse(brand.stylesheet(get_object_or_404(Store.objects.defer("logo"), slug=slug)), "text/css")
+    return HttpResponse(brand.stylesheet(get_object_or_404(Store, slug=slug)), "text/css")
 
 
 @require_GET
@@ -119,10 +119,8 @@ def stylesheet(request, slug):
 @cache_control(max_age=300)
 def logo(request, slug):
     """The picture that was checked when it was stored; browsers ask again whether it is still the one they have."""
-    store = get_object_or_404(Store.objects.only("logo", "logo_type"), slug=slug)
-    if not store.logo:
-        raise Http404
-    return HttpResponse(bytes(store.logo), store.logo_type)
+    found = get_object_or_404(StoreLogo.objects.select_related("store"), store__slug=slug)
+    return HttpResponse(bytes(found.body), found.store.logo_type)
 
 
 def _own_page(request) -> str:

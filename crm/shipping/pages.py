@@ -30,7 +30,7 @@ def path(order: Order) -> str:
 def order_of(token: str) -> tuple[Store, Order | None]:
     """The store and the order of a link; no order where the shop has deleted it or the row is gone. Raises BadLink."""
     store_id, pk, _extra = links.read(PURPOSE, token, AGE)
-    store = Store.objects.defer("logo").filter(pk=store_id).first()
+    store = Store.objects.filter(pk=store_id).first()
     if store is None:
         raise links.BadLink
     return store, Order.objects.for_store(store).existing().select_related("customer").filter(pk=pk).first()
@@ -39,7 +39,7 @@ def order_of(token: str) -> tuple[Store, Order | None]:
 def store_of_broken(token: str) -> Store | None:
     """Whose form to offer to the holder of a link that has ended or was cut off: the form is public, so a claim is enough."""
     store_id = links.claimed_store(token)
-    return Store.objects.defer("logo").filter(pk=store_id).first() if store_id else None
+    return Store.objects.filter(pk=store_id).first() if store_id else None
 
 
 def find(store: Store, number: str, proof: str) -> Order | None:

@@ -81,8 +81,9 @@ class StoreAdmin(StoreScopedAdmin):
     ]  # fmt: skip
     readonly_fields = ["logo_shown", "keys", "wc_version", "connected_at", "announce_from"]
 
-    def get_queryset(self, request):
-        return super().get_queryset(request).defer("logo")
+    def save_model(self, request, store, form, change):
+        super().save_model(request, store, form, change)
+        form.save_logo()
 
     def formfield_for_dbfield(self, db_field, request, **kwargs):
         if db_field.name == "url":

@@ -12,7 +12,7 @@ from unfold.widgets import (
 )
 
 from . import colours, pictures
-from .models import ApiKey, hex_colour
+from .models import ApiKey, StoreLogo, hex_colour
 
 
 class Words(forms.CharField):
@@ -91,12 +91,19 @@ class StoreForm(forms.ModelForm):
     def save(self, commit=True):
         store, values = self.instance, self.cleaned_data
         if data := values["logo_file"]:
-            store.logo, store.logo_type = data, pictures.media_type(data)
+            store.logo_type = pictures.media_type(data)
         elif values["remove_logo"]:
-            store.logo, store.logo_type = b"", ""
+            store.logo_type = ""
         store.consumer_key = values["new_consumer_key"].strip() or store.consumer_key
         store.consumer_secret = values["new_consumer_secret"].strip() or store.consumer_secret
         return super().save(commit)
+
+    def save_logo(self):
+        """Once the store is saved: keep the new logo, or remove the old one."""
+        if data := self.cleaned_data["logo_file"]:
+            StoreLogo.objects.update_or_create(store=self.instance, defaults={"body": data})
+        elif self.cleaned_data["remove_logo"]:
+            StoreLogo.objects.filter(store=self.instance).delete()
 
 
 class ApiKeyForm(forms.ModelForm):

@@ -95,7 +95,7 @@ class Store(models.Model):
     url = models.URLField(_("address of the shop"), unique=True)
 
     # Brand
-    logo = models.BinaryField(_("logo"), blank=True, default=b"", editable=False)
+    # Empty without a logo; its bytes are a `StoreLogo`.
     logo_type = models.CharField(max_length=20, blank=True, editable=False)
     brand_color = models.CharField(_("colour"), max_length=7, default="#0f766e", validators=[hex_colour])
     brand_ink = models.CharField(_("colour of text on it"), max_length=7, default="#ffffff", validators=[hex_colour])
@@ -159,6 +159,16 @@ class Store(models.Model):
     def category_url(self, slug: str) -> str:
         """A category's page in the shop, at WordPress's default address for it."""
         return f"{self.url.rstrip('/')}/product-category/{slug}/"
+
+
+class StoreLogo(models.Model):
+    """A store's logo apart from the store, which nearly every page and statement reads."""
+
+    store = models.OneToOneField(Store, models.CASCADE, primary_key=True, related_name="logo", verbose_name=_("store"))
+    body = models.BinaryField(_("logo"))
+
+    def __str__(self):
+        return str(self.store_id)
 
 
 class Membership(models.Model):

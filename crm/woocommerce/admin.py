@@ -100,7 +100,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request):
         aside = Count("kept_aside_rows", filter=Q(kept_aside_rows__resolved_at=None), distinct=True)
-        queryset = super().get_queryset(request).connected().defer("logo").annotate(aside=aside)
+        queryset = super().get_queryset(request).connected().annotate(aside=aside)
         return queryset.select_related("connection_check").prefetch_related("sync_states")
 
     def has_sync_permission(self, request):

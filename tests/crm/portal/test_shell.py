@@ -76,7 +76,7 @@ def test_links_can_be_read_whatever_colour_the_store_chose(colour, ground):
 
 
 def test_the_logo_is_served_as_the_picture_it_is(client):
-    store = factories.make_store(logo=PNG, logo_type="image/png")
+    store = factories.make_store(logo=PNG)
 
     response = client.get(f"/s/{store.slug}/logo")
 

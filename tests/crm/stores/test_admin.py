@@ -4,7 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from crm.stores.models import ApiKey, Membership, Store, User
+from crm.stores.models import ApiKey, Membership, Store, StoreLogo, User
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +82,7 @@ def test_an_owner_can_not_lead_the_keys_elsewhere(owner, store):
 def test_a_logo_is_known_by_its_content(owner, store, data, media_type):
     save_store(owner, store, logo_file=SimpleUploadedFile("logo.bin", data, "text/html"))
 
-    assert (bytes(store.logo), store.logo_type) == (data, media_type)
+    assert (bytes(StoreLogo.objects.get(store=store).body), store.logo_type) == (data, media_type)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_other_files_are_no_logo(owner, store, data, error):
     response = save_store(owner, store, logo_file=SimpleUploadedFile("logo.png", data, "image/png"))
 
     assert error in errors(response)
-    assert not store.logo
+    assert not StoreLogo.objects.exists()
 
 
 def test_a_logo_stays_until_it_is_removed(owner, store):
@@ -108,7 +108,8 @@ def test_a_logo_stays_until_it_is_removed(owner, store):
 
     save_store(owner, store, remove_logo="on")
 
-    assert (bytes(store.logo), store.logo_type) == (b"", "")
+    assert store.logo_type == ""
+    assert not StoreLogo.objects.exists()
 
 
 @pytest.mark.parametrize(
