@@ -63,4 +63,8 @@ def enqueue_check(store_id: int) -> None:
 
 
 def check_connection(store_id: int) -> None:
-    connect.check_and_note(Store.objects.get(pk=store_id))
+    """Check a connection that staff have asked about. The first check that works connects the shop, webhooks included."""
+    store = Store.objects.get(pk=store_id)
+    is_first = store.connected_at is None
+    if connect.check_and_note(store).is_ok and is_first and webhook_care.is_reachable(store):
+        repair_webhooks(store_id)

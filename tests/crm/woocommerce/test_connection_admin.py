@@ -1,9 +1,10 @@
 import pytest
 from django_q.models import OrmQ
 
+from crm.events.models import Event
 from crm.orders.models import Order
 from crm.stores.models import Membership
-from crm.woocommerce import connect, tasks
+from crm.woocommerce import connect, tasks, webhook_care
 from crm.woocommerce.models import ConnectionCheck, KeptAside, SyncState
 from crm.woocommerce.saving import save_orders
 from tests.factories import NOW, make_staff, make_store
@@ -35,6 +36,20 @@ def test_an_owner_has_the_connection_checked_by_a_worker(owner, demo, shop_store
     tasks.check_connection(shop_store.pk)
     assert "works" in owner.get(PAGE).content.decode()
     assert "the keys may read and write" in owner.get(f"{PAGE}{shop_store.pk}/change/").content.decode()
+
+
+def test_a_store_that_was_entered_by_hand_is_connected_by_its_first_check(demo):
+    store = make_store(
+        url=demo.url, consumer_key="ck_demo", consumer_secret="cs_demo", insecure=True, connected_at=None
+    )
+
+    tasks.check_connection(store.pk)
+
+    store.refresh_from_db()
+    assert store.connected_at and store.connection_check.is_ok
+    ours = [row for row in demo.shop.rows["webhooks"].values() if str(store.public_id) in row["delivery_url"]]
+    assert len(ours) == len(webhook_care.TOPICS)
+    assert Event.objects.filter(store=store, type="store.connected").exists()
 
 
 def test_what_is_set_while_the_shop_is_asked_stays(demo, shop_store):
