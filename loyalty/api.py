@@ -9,18 +9,12 @@ from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
 from . import explaining, ledger
 from .models import Account, LedgerEntry, Program
-
-
-class EmailFilter(filters.CharFilter):
-    """Addresses are held in lower case."""
-
-    def filter(self, queryset, value):
-        return super().filter(queryset, value.strip().lower() if value else value)
 
 
 class AccountSerializer(serializers.ModelSerializer):

@@ -8,6 +8,7 @@ from django.http import Http404
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from crm.orders.models import Order
@@ -21,6 +22,7 @@ from .models import Message, Ticket
 MESSAGES_ALLOWED, WITHIN = 10, timedelta(minutes=10)
 
 
+@never_cache
 @require_safe
 @customer_required
 def index(request, slug):
@@ -28,6 +30,7 @@ def index(request, slug):
     return render(request, "support/tickets.html", {"page": page})
 
 
+@never_cache
 @customer_required
 def new(request, slug):
     """Ask something, about an order or not; `?order=<number>` chooses it beforehand."""
@@ -57,6 +60,7 @@ def new(request, slug):
     return redirect("portal-ticket", slug, ticket.number)
 
 
+@never_cache
 @customer_required
 def conversation(request, slug, number):
     """What was said, oldest first, and a box to answer. Notes of staff are not in it."""

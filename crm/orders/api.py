@@ -4,6 +4,7 @@ import django_filters as filters
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from crm.rest.filters import EmailFilter
 from crm.rest.views import StoreScopedReadOnlyViewSet
 
 from .models import Category, Customer, LineItem, Order, Product, Refund, RefundLine
@@ -14,13 +15,6 @@ class MirroredFilter(filters.FilterSet):
     created_after = filters.IsoDateTimeFilter("date_created_gmt", "gte")
     created_before = filters.IsoDateTimeFilter("date_created_gmt", "lt")
     modified_after = filters.IsoDateTimeFilter("date_modified_gmt", "gte")
-
-
-class EmailFilter(filters.CharFilter):
-    """Addresses are held in lower case."""
-
-    def filter(self, queryset, value):
-        return super().filter(queryset, value.strip().lower() if value else value)
 
 
 class CustomerSerializer(serializers.ModelSerializer):

@@ -14,4 +14,4 @@ class PortalConfig(AppConfig):
         navigation.add(_("Home"), "portal-home", 0)
         navigation.add(_("Orders"), "portal-orders", 20)
         home.card("portal/newest_order.html", orders.newest, 10)
-        schedules.every(24 * 60, "forget sign-in codes and ended sessions", "crm.portal.signin.forget")
+        schedules.every(24 * 60, "forget sign-in codes", "crm.portal.signin.forget")

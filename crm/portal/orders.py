@@ -70,18 +70,13 @@ def items(order: Order) -> list[dict]:
         {
             "line": line,
             "details": details(line.meta_data),
-            "image": picture(line),
+            "image": line.picture,
             "amount": line.total + line.total_tax if order.prices_include_tax else line.total,
             "before_discount": line.subtotal + line.subtotal_tax if order.prices_include_tax else line.subtotal,
             "refunded": sum(refund.quantity for refund in line.refund_lines.all()),
         }
         for line in order.line_items.all()
     ]
-
-
-def picture(line: LineItem) -> str:
-    address = line.image_url or (line.product.image_url if line.product else "")
-    return address if address.startswith(("https://", "http://")) else ""
 
 
 def details(meta_data) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ from allauth.account.internal.flows.login_by_code import LoginCodeVerificationPr
 from allauth.account.stages import LoginByCodeStage, LoginStageController
 from django.contrib.auth import logout
 from django.contrib.auth.hashers import make_password
-from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
@@ -58,10 +57,8 @@ def queue_code(store: Store, email: str, code: str) -> None:
 
 
 def forget() -> None:
-    """Every day: codes of yesterday and sessions that ended."""
-    now = timezone.now()
-    SignInCode.objects.filter(created_at__lt=now - timedelta(days=1)).delete()
-    Session.objects.filter(expire_date__lt=now).delete()
+    """Every day: codes of yesterday."""
+    SignInCode.objects.filter(created_at__lt=timezone.now() - timedelta(days=1)).delete()
 
 
 def _user_for(store, email):

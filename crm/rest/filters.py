@@ -1,5 +1,5 @@
 from django.utils.translation import gettext as _
-from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.rest_framework import CharFilter, DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 
 _ALWAYS = {"cursor", "limit"}
@@ -22,3 +22,10 @@ class StrictFilterBackend(DjangoFilterBackend):
                 }
             )
         return super().filter_queryset(request, queryset, view)
+
+
+class EmailFilter(CharFilter):
+    """Addresses are held in lower case."""
+
+    def filter(self, queryset, value):
+        return super().filter(queryset, value.strip().lower() if value else value)
