@@ -341,6 +341,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("LOG_LEVEL", default="INFO")},
-    # At INFO it tells of every pulse.
-    "loggers": {"django-q": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING"},  # at INFO it tells of every pulse
+        "urllib3": {"level": "INFO"},  # at DEBUG it writes down signed addresses
+    },
 }

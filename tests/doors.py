@@ -234,7 +234,6 @@ superuser_only = Rows()
 
 # --- one line for each ModelAdmin ---
 ADMIN = {
-    "mfa.Authenticator": superuser_only,
     "stores.Store": Rows("viewer agent owner", "owner"),
     "stores.ApiKey": Rows("owner", "owner", "owner"),
     "stores.User": superuser_only,

@@ -1,6 +1,7 @@
 """Shops, who works for them, and the keys of their programs."""
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -19,9 +20,8 @@ from .forms import ApiKeyForm, StoreForm
 from .models import ApiKey, Membership, Store, User
 from .staff import Role, StoreFilter, StoreScopedAdmin
 
-# A role in a store says what staff may do, and a customer's address is the user's own.
-admin.site.unregister(Group)
-admin.site.unregister(EmailAddress)
+# A role in a store says what staff may do, a customer's address is the user's own, and the secret of a second factor is for nobody to see.
+admin.site.unregister([Group, EmailAddress, Authenticator])
 
 
 class MembershipInline(TabularInline):

@@ -43,7 +43,8 @@ def order(payload: dict) -> tuple[dict, list[dict], list[dict]]:
         "date_created_gmt": moment(payload, "date_created_gmt"),
         "date_modified_gmt": moment(payload, "date_modified_gmt"),
         "meta_data": entries,
-        "number": exact(payload, "number", 100) or str(woo_id),
+        # Parts of addresses: a line break in a number would have none.
+        "number": " ".join(exact(payload, "number", 100).split()) or str(woo_id),
         "status": exact(payload, "status", 100).removeprefix("wc-"),
         "currency": exact(payload, "currency", 10),
         "customer_woo_id": number(payload, "customer_id", 0),
