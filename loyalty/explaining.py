@@ -47,12 +47,12 @@ def explain(entry: LedgerEntry) -> list[str]:
         said += _worked_out(entry, why)
     if entry.shortfall > 0:
         said.append(
-            _("%(points)s more could not be taken back, because they were spent already.")
+            _("A further %(points)s could not be taken back, because they had already been spent.")
             % {"points": number(entry.shortfall)}
         )
     elif entry.shortfall < 0:
         said.append(
-            _("%(points)s points of this order had been spent and were never taken back, so these are not given again.")
+            _("%(points)s points of this order had been spent and were never taken back, so they are not given again.")
             % {"points": number(-entry.shortfall)}
         )
     return said
@@ -62,23 +62,23 @@ def _worked_out(entry, why):
     rule, currency = Rule.load(entry.rule), entry.rule["currency"]
     base, back = Decimal(entry.rule["base"]), Decimal(entry.rule["back"])
     said = [
-        _("Of the order %(amount)s counts: %(what)s.") % {"amount": money(base, currency), "what": what_counts(rule)}
+        _("%(amount)s of the order counts: %(what)s.") % {"amount": money(base, currency), "what": what_counts(rule)}
     ]
     left = base - back
     if why in ("cancelled", "failed"):
         said.append(_("Nothing was paid in the end, so the order earns nothing."))
     elif back and not left:
-        said.append(_("All of it was paid back, so the order earns nothing."))
+        said.append(_("All of it was refunded, so the order earns nothing."))
     else:
         if back:
             said.append(
-                _("%(back)s of it was paid back; %(left)s is left.")
+                _("%(back)s of it was refunded; %(left)s is left.")
                 % {"back": money(back, currency), "left": money(left, currency)}
             )
         said.append(_calculation(rule, left, entry.rule["worth"], currency))
     if before := entry.rule["before"]:
         said.append(
-            _("%(before)s points were there for this order, %(worth)s is right, and this entry makes the difference.")
+            _("This order had %(before)s points and should have %(worth)s; this entry makes up the difference.")
             % {"before": number(before), "worth": number(entry.rule["worth"])}
         )
     return said

@@ -56,7 +56,7 @@ def new(request, slug):
         language=request.LANGUAGE_CODE,
         cause=form.cause(request.customer.pk),
     )
-    messages.success(request, _("We have your question. The answer comes by mail, and stands here."))
+    messages.success(request, _("We have your question. The answer will come by email and appear here."))
     return redirect("portal-ticket", slug, ticket.number)
 
 

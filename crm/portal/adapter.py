@@ -8,10 +8,10 @@ class Adapter(DefaultAccountAdapter):
     """What django-allauth leaves to the project: how a code travels, and the words, which it has in few languages."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
-        "incorrect_code": _("This is not the code we sent. Look for the newest mail and try again."),
-        "too_many_login_attempts": _("Too many tries. Wait a few minutes, then try again."),
-        "rate_limited": _("Too many tries. Wait a few minutes, then try again."),
-        "email_password_mismatch": _("This e-mail address and password do not belong together."),
+        "incorrect_code": _("That is not the code we sent. Use the one in the newest email and try again."),
+        "too_many_login_attempts": _("Too many attempts. Please wait a few minutes, then try again."),
+        "rate_limited": _("Too many attempts. Please wait a few minutes, then try again."),
+        "email_password_mismatch": _("This email address and password do not belong together."),
     }
 
     def is_open_for_signup(self, request):

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 class SignInForm(forms.Form):
     email = forms.EmailField(
-        label=_("E-mail address"),
+        label=_("Email address"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True, "inputmode": "email"}),
     )
@@ -22,7 +22,7 @@ class SignInForm(forms.Form):
 
 class CodeForm(ConfirmLoginCodeForm):
     code = forms.CharField(
-        label=_("Code from the mail"),
+        label=_("Code from the email"),
         max_length=20,
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True, "class": "code"}

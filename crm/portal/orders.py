@@ -23,12 +23,12 @@ class Status(NamedTuple):
 
 # WooCommerce's own; a shop's other statuses are shown by their slug's words.
 STATUSES = {
-    "pending": Status(_("Waiting for payment"), "warn", _("We wait for your payment.")),
-    "on-hold": Status(_("On hold"), "warn", _("We check the payment and go on as soon as it is here.")),
+    "pending": Status(_("Waiting for payment"), "warn", _("We are waiting for your payment.")),
+    "on-hold": Status(_("On hold"), "warn", _("We are checking the payment and will carry on as soon as it arrives.")),
     "processing": Status(_("Being prepared"), "", _("We have your payment and are getting everything ready.")),
     "completed": Status(_("Completed"), "good", _("Everything is done on our side.")),
     "cancelled": Status(_("Cancelled"), "bad", _("This order was cancelled. Nothing more will be sent.")),
-    "refunded": Status(_("Refunded"), "", _("You have your money back for this order.")),
+    "refunded": Status(_("Refunded"), "", _("Your money for this order has been returned.")),
     "failed": Status(_("Payment failed"), "bad", _("The payment did not go through, so nothing will be sent.")),
 }
 

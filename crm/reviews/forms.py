@@ -50,7 +50,7 @@ class ItemForm(forms.Form):
         values = super().clean()
         values["text"] = values.get("text", "").strip()
         if values["text"] and not values.get("score") and not values.get("not_received") and "score" not in self.errors:
-            self.add_error("score", _("Please choose how many stars, too."))
+            self.add_error("score", _("Please choose a number of stars, too."))
         return values
 
     @property

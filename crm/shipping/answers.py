@@ -59,19 +59,19 @@ def _ended(order):
     if order.status == "cancelled":
         return Answer(
             _("This order was cancelled"),
-            _("Nothing more will be sent. If you paid already, the money comes back the way it came."),
+            _("Nothing more will be sent. If you have already paid, your money will come back the way you paid."),
             "bad",
         )
     if _is_refunded(order):
         amount = formats.money(order.refunded_total or order.total, order.currency)
         return Answer(
             _("This order was refunded"),
-            _("%(amount)s went back the way you paid. A bank may take some days to show it.") % {"amount": amount},
+            _("%(amount)s went back the way you paid. Your bank may take a few days to show it.") % {"amount": amount},
         )
     if order.status == "failed":
         return Answer(
             _("The payment did not go through"),
-            _("Your order waits for you: pay it in the shop, or place it again. Nothing was charged."),
+            _("Nothing was charged. Your order is waiting: pay for it in the shop, or place it again."),
             "warn",
         )
     return None
@@ -80,13 +80,13 @@ def _ended(order):
 def _without_parcels(order):
     if order.status in ("pending", "checkout-draft"):
         return Answer(
-            _("We are waiting for your payment"), _("As soon as it arrives we begin to pack your order."), "warn"
+            _("We are waiting for your payment"), _("As soon as it arrives, we will start packing your order."), "warn"
         )
     if order.status == "on-hold":
         return Answer(
             _("Your order is on hold"),
             _(
-                "We have it, and wait for the payment to arrive or for a question to be settled. We write to you if we need anything."
+                "We have your order, and are waiting for the payment or for a question to be settled. We will write to you if we need anything."
             ),
             "warn",
         )
@@ -97,22 +97,23 @@ def _without_parcels(order):
             )
         return Answer(
             _("Your order is complete"),
-            _("There is nothing to be sent: you find it in your mail, or in your account in the shop."),
+            _("There is nothing to ship: you will find it in your email, or in your account in the shop."),
             "good",
         )
     if order.status in PACKED:
         return Answer(
-            _("Packed and ready to leave"), _("It waits for the carrier. We write to you as soon as it is on its way.")
+            _("Packed and ready to leave"),
+            _("It is waiting for the carrier. We will write to you as soon as it is on its way."),
         )
     if not order.is_paid:
-        return Answer(_("We have your order"), _("We write to you as soon as there is news."))
+        return Answer(_("We have your order"), _("We will write to you as soon as there is news."))
     if not order.needs_shipping:
         return Answer(
             _("Paid: thank you"),
-            _("There is nothing to be sent: you find it in your mail, or in your account in the shop."),
+            _("There is nothing to ship: you will find it in your email, or in your account in the shop."),
         )
     return Answer(
-        _("Paid: we are packing your order"), _("We write to you with a tracking link as soon as it is on its way.")
+        _("Paid: we are packing your order"), _("We will email you a tracking link as soon as it is on its way.")
     )
 
 
@@ -134,12 +135,14 @@ def _with_parcels(store, order, shipments):
         )
     if Status.OUT_FOR_DELIVERY in states:
         return Answer(
-            _("Out for delivery today"), _("The carrier brings it today. Somebody should be there to take it."), "good"
+            _("Out for delivery today"),
+            _("The carrier will bring it today. Please make sure somebody is there to take it."),
+            "good",
         )
     if Status.PICKUP in states:
         return Answer(
             _("Ready to be collected"),
-            _("Take the tracking number and something that shows your name with you."),
+            _("Please bring the tracking number and an ID that shows your name."),
             "good",
         )
     if Status.DELAYED in states or Status.CUSTOMS in states:
@@ -147,39 +150,42 @@ def _with_parcels(store, order, shipments):
     if delivered:
         said = _("Partly delivered: %(delivered)d of %(count)d parcels") % {"delivered": delivered, "count": count}
         if not open_ones:
-            return Answer(_("Partly delivered"), _("The rest is not sent yet. We write to you when it is on its way."))
+            return Answer(
+                _("Partly delivered"), _("The rest has not been sent yet. We will write to you when it is on its way.")
+            )
         return Answer(said, _("The rest is on its way; each parcel has its own card below."))
     if missing:
         return Answer(
-            _("Part of your order is on its way"), _("The rest is not sent yet. We write to you when it is on its way.")
+            _("Part of your order is on its way"),
+            _("The rest has not been sent yet. We will write to you when it is on its way."),
         )
     expected = _expected(open_ones)
     if expected:
-        return Answer(_("On its way: expected %(days)s") % {"days": expected}, _("You need to do nothing."))
+        return Answer(_("On its way: expected %(days)s") % {"days": expected}, _("There is nothing you need to do."))
     if Status.IN_TRANSIT in states:
-        return Answer(_("On its way to you"), _("The carrier has it. You need to do nothing."))
+        return Answer(_("On its way to you"), _("The carrier has it. There is nothing you need to do."))
     if set(states) <= {Status.LABEL, Status.UNKNOWN}:
         return Answer(
             _("Announced to the carrier"), _("The carrier has not scanned it yet, which is normal for a day or two.")
         )
     return Answer(
         ngettext("Shipped: your parcel is on its way", "Shipped: your parcels are on their way", count),
-        _("The carrier's first news may take a day."),
+        _("The carrier's first update may take a day."),
     )
 
 
 def _problem(shipment, count):
-    contact = _("Write to us or call us, and we sort it out together.")
+    contact = _("Write to us or call us, and we will sort it out together.")
     said = {
         Status.LOST: (
             _("Lost on the way"),
-            _("We are sorry. We look for it with the carrier and make it good. %(contact)s"),
+            _("We are sorry. We are looking for it with the carrier and will put things right. %(contact)s"),
         ),
         Status.RETURNED: (_("Back with us"), _("The carrier could not hand it over and brought it back. %(contact)s")),
         Status.RETURNING: (_("On its way back to us"), _("The carrier could not hand it over. %(contact)s")),
-        Status.EXCEPTION: (_("Held up on the way"), _("We are asking the carrier what is the matter. %(contact)s")),
+        Status.EXCEPTION: (_("Held up on the way"), _("We are asking the carrier what happened. %(contact)s")),
         Status.ATTEMPT_FAILED: (
-            _("Delivery was tried, and nobody was there"),
+            _("Delivery was attempted, but nobody was there"),
             _("The carrier usually tries again on the next working day. %(contact)s"),
         ),
     }[shipment.status]
@@ -194,11 +200,14 @@ def _late(shipment, count):
     expected = _expected([shipment])
     if shipment.status == Status.CUSTOMS:
         headline = _("Waiting at customs")
-        text = _("Some parcels are looked at, which takes two to three working days. You need to do nothing.")
+        text = _("Customs check some parcels, which takes two to three working days. There is nothing you need to do.")
     else:
-        headline, text = _("Delayed"), _("We are sorry. We ask the carrier to move it on. You need to do nothing.")
+        headline, text = (
+            _("Delayed"),
+            _("We are sorry. We are asking the carrier to speed it up. There is nothing you need to do."),
+        )
     if expected:
-        headline = _("%(what)s: we now expect it %(days)s") % {"what": headline, "days": expected}
+        headline = _("%(what)s: now expected %(days)s") % {"what": headline, "days": expected}
     return Answer(_one_of(count, headline), text, "warn")
 
 

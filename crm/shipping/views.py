@@ -18,13 +18,13 @@ class LookUpForm(forms.Form):
     number = forms.CharField(
         label=_("Order number"),
         max_length=100,
-        help_text=_("It stands in the mail that confirmed your order."),
+        help_text=_("You will find it in the email that confirmed your order."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     proof = forms.CharField(
-        label=_("E-mail address or postcode"),
+        label=_("Email address or postcode"),
         max_length=320,
-        help_text=_("As you wrote it in the order."),
+        help_text=_("As you gave it in your order."),
         widget=forms.TextInput(attrs={"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}),
     )
 
@@ -55,7 +55,7 @@ def look_up(request, slug):
         number, proof = form.cleaned_data["number"], form.cleaned_data["proof"]
         key = f"{request.store.pk}:{number.strip().lower()}"
         if not ratelimit.consume(request, action="track_order", key=key):
-            form.add_error(None, _("Too many tries. Wait a few minutes, then try again."))
+            form.add_error(None, _("Too many attempts. Please wait a few minutes, then try again."))
             status = 429
         elif order := pages.find(request.store, number, proof):
             return redirect(pages.path(order))
@@ -63,7 +63,7 @@ def look_up(request, slug):
             form.add_error(
                 None,
                 _(
-                    "We found no order with this number and this address or postcode. Look at both once more, or write to us."
+                    "We found no order with this number and this address or postcode. Please check both, or write to us."
                 ),
             )
     return _form(request, form, status=status)

@@ -76,7 +76,7 @@ def test_entries_explain_themselves(get, store, account):
     )
     assert row["rule"]["rate"] == "1"
     assert row["explanation"] == [
-        "Of the order ₹100.00 counts: goods after discounts, without tax.",
+        "₹100.00 of the order counts: goods after discounts, without tax.",
         "1 point for each ₹1.00: ₹100.00 × 1 = 100.",
     ]
 

@@ -78,11 +78,11 @@ def test_the_statement_links_orders_and_says_why(client, page, program, store, c
 
     text = page()
 
-    assert "Of the order ₹1,145.00 counts: goods after discounts, without tax." in text
+    assert "₹1,145.00 of the order counts: goods after discounts, without tax." in text
     assert "1 point for each ₹10.00: ₹1,145.00 × 0.1 = 114.5, rounded down to 114." in text
     assert "Refund of order 2026/7" in text
-    assert "₹114.50 of it was paid back; ₹1,030.50 is left." in text
-    assert "114 points were there for this order, 103 is right, and this entry makes the difference." in text
+    assert "₹114.50 of it was refunded; ₹1,030.50 is left." in text
+    assert "This order had 114 points and should have 103; this entry makes up the difference." in text
     assert "+114" in text and "-11" in text
     assert b'href="/s/masala/orders/2026/7/"' in client.get("/s/masala/points/").content
 

@@ -23,20 +23,20 @@ def next_steps(order):
     """What happens after the payment, in three sentences."""
     if not order.needs_shipping:
         return [
-            _("We check your order and set it free."),
-            _("You get what you bought by mail, or find it in your account in the shop."),
-            _("If anything is missing, answer this mail."),
+            _("We check your order and release it."),
+            _("You get what you bought by email, or find it in your account in the shop."),
+            _("If anything is missing, just reply to this email."),
         ]
     if order.shipping_lines and str(order.shipping_lines[0].get("method_id", "")) in PICKUP:
         return [
             _("We pack your order."),
-            _("We tell you when you can collect it."),
-            _("You collect it. If anything is wrong, answer this mail."),
+            _("We let you know when it is ready to collect."),
+            _("You collect it. If anything is wrong, just reply to this email."),
         ]
     return [
         _("We pack your order."),
-        _("You get a mail with a tracking link as soon as it is on its way."),
-        _("It arrives. If anything is wrong, answer this mail."),
+        _("We email you a tracking link as soon as it is on its way."),
+        _("It arrives. If anything is wrong, just reply to this email."),
     ]
 
 

@@ -96,9 +96,9 @@ def test_the_first_page_greets_and_shows_the_latest_order(me, store, customer):
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("pending", "We wait for your payment."),
+        ("pending", "We are waiting for your payment."),
         ("cancelled", "Nothing more will be sent."),
-        ("refunded", "You have your money back"),
+        ("refunded", "Your money for this order has been returned"),
         ("failed", "did not go through"),
         ("wc-awaiting_pickup", "Wc awaiting pickup"),
     ],

@@ -189,15 +189,15 @@ def test_one_address_gets_three_codes_a_minute(client, store, customer):
     for _ in range(3):
         assert ask(client, store, customer.email).status_code == 302
 
-    assert "Too many tries" in ask(client, store, customer.email).content.decode()
-    assert "Too many tries" not in ask(client, store, "other@mail.example").content.decode()
+    assert "Too many attempts" in ask(client, store, customer.email).content.decode()
+    assert "Too many attempts" not in ask(client, store, "other@mail.example").content.decode()
 
 
 def test_one_browser_asks_for_twenty_addresses_a_minute(client, store):
     for n in range(20):
         assert ask(client, store, f"n{n}@mail.example").status_code == 302
 
-    assert "Too many tries" in ask(client, store, "n20@mail.example").content.decode()
+    assert "Too many attempts" in ask(client, store, "n20@mail.example").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_an_address_this_store_does_not_know_sees_nothing_of_it(client, store):
     response = client.get(f"/s/{store.slug}/")
 
     assert response.status_code == 403
-    assert "No orders under this address" in response.content.decode()
+    assert "No orders for this address" in response.content.decode()
 
 
 def test_a_switched_off_user_gets_no_code(client, store, customer):

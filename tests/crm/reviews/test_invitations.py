@@ -62,7 +62,7 @@ def test_a_completed_order_brings_one_invitation_a_week_later(order, clock):
 
     (message,) = mail.outbox
     assert message.to == ["asha@mail.example"]
-    assert message.subject == "Asha, how was what you ordered?"
+    assert message.subject == "Asha, how was your order?"
     assert "Brass diya" in message.body and "/r/" in message.body
     assert "List-Unsubscribe" in message.extra_headers
     assert Invitation.objects.get().outcome == "invited"

@@ -196,7 +196,7 @@ def test_an_expired_link_says_so_with_the_stores_contact(client, url, time_machi
     response = client.get(url)
 
     assert response.status_code == 410
-    assert "This link has ended" in text_of(response) and "help@masala.example" in response.content.decode()
+    assert "This link has expired" in text_of(response) and "help@masala.example" in response.content.decode()
 
 
 @pytest.mark.parametrize("how", ["garbage", "other purpose", "other store", "cut"])

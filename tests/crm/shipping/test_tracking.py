@@ -97,7 +97,7 @@ def test_an_order_without_a_parcel_is_answered_in_words(client, store, fields, h
         ([Status.CUSTOMS], "Waiting at customs"),
         ([Status.DELAYED], "Delayed"),
         ([Status.PICKUP], "Ready to be collected"),
-        ([Status.ATTEMPT_FAILED], "Delivery was tried, and nobody was there"),
+        ([Status.ATTEMPT_FAILED], "Delivery was attempted, but nobody was there"),
         ([Status.EXCEPTION], "Held up on the way"),
         ([Status.DELIVERED, Status.LOST], "One of your parcels: Lost on the way"),
         ([Status.RETURNED], "Back with us"),
@@ -281,7 +281,7 @@ def test_guessing_ends_soon(client, order):
     assert tries == [200] * 8 + [429]
     # Not even the right answer helps now, or the limit would tell that it was right.
     assert look_up(client).status_code == 429
-    assert b"Too many tries" in look_up(client).content
+    assert b"Too many attempts" in look_up(client).content
 
 
 def test_the_form_needs_its_token(order):

@@ -42,7 +42,7 @@ def test_tries_are_limited_per_address(client, staff):
     for _ in range(5):
         log_in(client, password="wrong")
 
-    assert "Too many tries" in log_in(client).content.decode()
+    assert "Too many attempts" in log_in(client).content.decode()
 
 
 def test_a_customers_session_does_not_open_admin(client):
