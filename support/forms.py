@@ -4,7 +4,6 @@ import uuid
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from crm.orders.models import Order
@@ -22,10 +21,8 @@ class PlainTextField(forms.CharField):
 
     widget = forms.Textarea
     default_error_messages = {
-        "max_length": ngettext_lazy(
-            "At most %(limit_value)d character fits in one message.",
-            "At most 10,000 characters fit in one message; this one has %(show_value)d. Shorten it, or send the rest as a second message.",
-            "limit_value",
+        "max_length": _(
+            "At most %(limit_value)d characters fit in one message; this one has %(show_value)d. Shorten it, or send the rest as a second message."
         )
     }
 

@@ -68,7 +68,7 @@ def test_an_order_from_payment_to_review(shop, page, live_server, client):
 
     # She signs in with a mailed code, and finds order and points.
     page.goto("/s/masala/")
-    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Email").fill(EMAIL)
     page.get_by_role("button", name="Send me a code").click()
     work(shop)
     page.get_by_label("Code").fill(re.search(r"\b\d{4}[- ]?\d{4}\b", newest_mail("code").body)[0])

@@ -106,7 +106,7 @@ def test_a_paused_programme_and_a_balance_below_zero_are_explained(page, program
     text = page()
 
     assert "-40 points" in text and "worth" not in text
-    assert "The next points you earn make up for it." in text
+    assert "The next points you earn will make up for it." in text
     assert "The programme is paused" in text
 
 

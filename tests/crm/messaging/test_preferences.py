@@ -38,7 +38,7 @@ def test_one_click_withdraws_without_session_or_csrf_token(store, path):
 
 
 def test_a_person_may_end_news_and_take_that_back(client, store, path):
-    assert b"no news any more" in client.post(path, {"news": "off"}, follow=True).content
+    assert b"not send you any more news" in client.post(path, {"news": "off"}, follow=True).content
     assert not consent.is_given(store, "asha@mail.example")
 
     assert b"when we have news" in client.post(path, {"news": "on"}, follow=True).content
@@ -87,7 +87,7 @@ def test_one_click_in_a_review_request_ends_those_and_not_the_news(store, path):
 
 
 def test_a_person_may_end_review_requests_and_take_that_back(client, store, path):
-    assert b"no reviews any more" in client.post(path, {"reviews": "off"}, follow=True).content
+    assert b"not ask you for reviews again" in client.post(path, {"reviews": "off"}, follow=True).content
     assert consent.is_refused(store, "asha@mail.example", "review")
     assert consent.is_given(store, "asha@mail.example")
 
