@@ -6,14 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from babel.messages import mofile, pofile
 from django.apps import apps
 from django.db import connections
 from django.db.backends.postgresql.operations import DatabaseOperations
+from django.utils import translation
 
 from postpurchase import database
 
@@ -23,6 +26,21 @@ GET_A_BROWSER = (
     "Browser tests need Chromium: `apt install chromium fonts-noto-core` (Debian, Ubuntu), `brew install --cask chromium` (macOS), "
     "or BROWSER=/path/to/chromium"
 )
+
+
+def pytest_configure(config):
+    """Compile the translations as `make messages` does, for those who call pytest themselves."""
+    for source in ROOT.glob("*/locale/*/LC_MESSAGES/*.po"):
+        compiled = source.with_suffix(".mo")
+        if compiled.exists() and compiled.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        # Renamed into place, for several workers may do this at once.
+        with (
+            source.open("rb") as text,
+            tempfile.NamedTemporaryFile(dir=source.parent, suffix=".mo", delete=False) as made,
+        ):
+            mofile.write_mo(made, pofile.read_po(text))
+        os.replace(made.name, compiled)
 
 
 def pytest_unconfigure(config):
@@ -90,6 +108,13 @@ def tests_may_erase_the_ledger():
         allow = "SELECT set_config('postpurchase.erasing', 'on', true)"
         patch.setattr(DatabaseOperations, "execute_sql_flush", lambda self, sql: flush(self, [allow, *sql]))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_language_is_left_active():
+    """A view speaks its reader's language, and in tests the next one would begin with it."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from crm.orders import totals
 from crm.orders.models import Category, LineItem, Order
-from crm.stores import links
+from crm.stores import formats, links
 from crm.stores.models import Store
 
 from . import answers
@@ -111,7 +111,8 @@ def masked_address(order: Order) -> str:
     postcode = str(address.get("postcode") or "")
     postcode = f"{postcode[:2]}{'•' * (len(postcode) - 2)}" if len(postcode) > 2 else ""
     place = " ".join(part for part in (postcode, str(address.get("city") or "")) if part)
-    return ", ".join(part for part in (place, str(address.get("country") or "")) if part)
+    country = str(address.get("country") or "").upper()
+    return ", ".join(part for part in (place, formats.locale().territories.get(country, country)) if part)
 
 
 def shelves(store: Store) -> list[dict]:

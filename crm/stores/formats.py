@@ -59,12 +59,14 @@ def moment(value: datetime, zone: str = "UTC", language: str | None = None) -> s
     return format_datetime(value, "d MMMM y, HH:mm", tzinfo=ZoneInfo(zone), locale=where)
 
 
-def short_day(value: date, language: str | None = None) -> str:
-    """`16 June`, for the axis of a chart."""
+def short_day(value: datetime | date, zone: str = "UTC", language: str | None = None) -> str:
+    """`16 June`, where there is little room; datetimes are shown in the zone."""
+    if isinstance(value, datetime):
+        value = value.astimezone(ZoneInfo(zone)).date()
     where = locale(language)
-    return format_skeleton(
-        "MMMd", value, locale=Locale("en", "GB") if where.language == "en" and not where.territory else where
-    )
+    if where.language == "en" and not where.territory:
+        where = Locale("en", "GB")
+    return format_skeleton("MMMd", value, locale=where)
 
 
 def duration(value: timedelta, language: str | None = None) -> str:
