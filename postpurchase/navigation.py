@@ -48,10 +48,13 @@ GROUPS = [
     (
         _("Jobs"),
         [
+            ("work.Job", "work_history"),
             ("woocommerce.SyncState", "sync"),
             ("woocommerce.KeptAside", "report"),
             ("woocommerce.WebhookDelivery", "webhook"),
+            ("woocommerce.Reread", "refresh"),
             ("woocommerce.Push", "upload"),
+            ("events.Handling", "task_alt"),
         ],
     ),
 ]
