@@ -340,5 +340,12 @@ def _mail(kind, ticket, key, text):
         return
     context = {"number": ticket.number, "subject": ticket.subject, "text": text, "url": portal_url(ticket)}
     outbox.queue(
-        ticket.store, kind, str(key), customer=ticket.customer, email=ticket.email, order=ticket.order, context=context
+        ticket.store,
+        kind,
+        str(key),
+        customer=ticket.customer,
+        email=ticket.email,
+        order=ticket.order,
+        context=context,
+        language=ticket.language,
     )

@@ -28,6 +28,7 @@ class Draft:
     order: Order | None = None
     context: dict = field(default_factory=dict)
     at: datetime | None = None
+    language: str = ""
 
 
 def queue(
@@ -40,14 +41,15 @@ def queue(
     order: Order | None = None,
     context: dict | None = None,
     at: datetime | None = None,
+    language: str = "",
 ) -> Message | None:
     """Owe a mail of this kind for this reason (`key`), from `at` on (default: now); None if it was queued before.
 
-    It goes to `email`, else to the order's address, else to the customer's, in the customer's language if the store offers it. `context` is
+    It goes to `email`, else to the order's address, else to the customer's, in `language`, else in the customer's, if the store offers it. `context` is
     JSON for the template. Whether it may be sent is decided at the moment of sending; without a usable
     address the row says that it was skipped. Raises LookupError for an unknown kind.
     """
-    draft = Draft(str(key), customer, email, order, context or {}, at)
+    draft = Draft(str(key), customer, email, order, context or {}, at, language)
     return next(iter(queue_many(store, kind, [draft])), None)
 
 
@@ -79,7 +81,7 @@ def _message(store, kind, draft, now):
         recipient=_address(draft, customer),
         customer=customer,
         order=draft.order,
-        language=store.language_for(customer.language if customer else ""),
+        language=store.language_for(draft.language, customer.language if customer else ""),
         context=draft.context,
         created_at=now,
         due_at=due_at,

@@ -127,7 +127,7 @@ def taxes(order: Order) -> list[tuple[str, Decimal]]:
     for tax in _dicts(order.tax_lines):
         label = plain(tax.get("label") or tax.get("rate_code") or "") or str(_("Tax"))
         rate = tax.get("rate_percent")
-        if isinstance(rate, int | float) and rate:
+        if isinstance(rate, int | float) and rate and "%" not in label:
             label = f"{label} {formats.number(Decimal(str(rate)))} %"
         found.append((label, money(tax.get("tax_total")) + money(tax.get("shipping_tax_total"))))
     return found
