@@ -97,12 +97,16 @@ def start(group: Group, port: int, shop_port: int) -> dict:
     from django.db import connections
 
     django.setup()
+    from crm.stores.models import Store
+
     serve.prepare()
     web_url, shop_url = f"http://localhost:{port}", f"http://localhost:{shop_port}"
     serve.say("Starting the web and the shop …")
     # The web first: the shop refuses a webhook whose address doesn't answer.
     group.start(serve.web(port))
     group.start(shop(shop_port, shop_url, web_url))
+    # The same shop, though it may listen on another port than the last time.
+    Store.objects.filter(slug=SLUG).update(url=shop_url)
     try:
         serve.say("Connecting the shop …")
         call_command("connect_store", shop_url, key=SHOP_KEY, secret=SHOP_SECRET, slug=SLUG, insecure=True)
@@ -127,10 +131,12 @@ def start(group: Group, port: int, shop_port: int) -> dict:
 
 def shop(port: int, url: str, web_url: str) -> Program:
     command = [sys.executable, "-m", "postpurchase.demo", "--port", str(port), "--url", url]
+    # How much the shop begins with; fewer for a machine in a hurry.
+    size = ["--orders", os.environ.get("DEMO_ORDERS") or "3000"]
     kept = ["--state", str(VAR / "demo-shop"), "--key", SHOP_KEY, "--secret", SHOP_SECRET]
     pages = {"Portal": f"/s/{SLUG}/", "Mailbox": "/mailbox/", "Help desk": "/admin/", "API": "/api/v1/docs/"}
     links = [part for name, path in pages.items() for part in ("--link", f"{name}={web_url}{path}")]
-    return Program("shop", [*command, *kept, *links], healthy=lambda: answers(f"{url}/wp-json/"))
+    return Program("shop", [*command, *size, *kept, *links], healthy=lambda: answers(f"{url}/wp-json/"))
 
 
 def make_admin() -> str:
