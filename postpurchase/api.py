@@ -1,6 +1,8 @@
 """The REST API's router: each app's `api.py` has its viewsets; here they get their names."""
 
-from django.urls import include, path
+from django.http import JsonResponse
+from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
@@ -22,6 +24,17 @@ router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
 router.register("loyalty/entries", EntryViewSet, "loyalty-entry")
 
+
+@csrf_exempt
+def nothing_here(request):
+    error = {
+        "code": "not_found",
+        "detail": "There is nothing at this address. /api/v1/docs/ says what there is.",
+        "attr": None,
+    }
+    return JsonResponse({"type": "client_error", "errors": [error]}, status=404)
+
+
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="api-schema"),
     path(
@@ -30,4 +43,6 @@ urlpatterns = [
         name="api-docs",
     ),
     path("", include(router.urls)),
+    # A program reads JSON, also of what is not there.
+    re_path(r"^(?:.*/)?$", nothing_here, name="api-nothing"),
 ]

@@ -1,9 +1,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from . import health
+from . import entrance, health
 
 urlpatterns = [
+    path("", entrance.entrance),
+    path("favicon.ico", entrance.favicon),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),

@@ -96,6 +96,8 @@ nobody = Kind(answers(302, staff=403), answers(302, staff=403))
 # --- one line for each route that is no ModelAdmin's ---
 ROUTES = {
     # health, shops' webhooks
+    "": Kind(answers(302), answers(405)),
+    "favicon.ico": Kind(answers(302), answers(405)),
     "healthz": public,
     "readyz": Kind(answers(503), answers(405)),
     "woocommerce-webhook": machine,
@@ -103,6 +105,7 @@ ROUTES = {
     # It takes long to draw and asks nobody who they are.
     "api-schema": Kind(answers(200), answers(405), tried=("anonymous", "wrong_key")),
     "api-docs": public,
+    "api-nothing": Kind(answers(404), answers(404)),
     "customer-list": api,
     "customer-detail": api_row,
     "order-list": api,
@@ -138,6 +141,7 @@ ROUTES = {
     "portal-code": Kind(answers(302), answers(302)),
     "portal-sign-out": Kind(answers(405), answers(302)),
     "portal-brand": public,
+    "portal-icon": public,
     "portal-logo": public,
     "loyalty-points": portal,
     "portal-tickets": portal,

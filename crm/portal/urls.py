@@ -11,5 +11,6 @@ urlpatterns = [
     path("s/<slug:slug>/sign-in/code/", views.code, name="portal-code"),
     path("s/<slug:slug>/sign-out/", views.sign_out, name="portal-sign-out"),
     path("s/<slug:slug>/brand.css", views.stylesheet, name="portal-brand"),
+    path("s/<slug:slug>/icon.svg", views.icon, name="portal-icon"),
     path("s/<slug:slug>/logo", views.logo, name="portal-logo"),
 ]

@@ -2,7 +2,6 @@
 
 from urllib.parse import urlencode
 
-from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.core.paginator import Paginator
@@ -66,8 +65,10 @@ def code(request, slug):
     form = CodeForm(request.POST if request.method == "POST" else None, code=attempt.code)
     if form.is_valid():
         return signin.finish(request, attempt, _own_page(request), timezone.now())
-    if request.method == "POST" and not attempt.record_invalid_attempt():
-        messages.error(request, get_adapter().error_messages["too_many_login_attempts"])
+    # Nothing written is no guess.
+    guessed = bool(form.data.get("code", "").strip())
+    if guessed and not attempt.record_invalid_attempt():
+        messages.error(request, _("That code no longer works after three wrong ones. Ask for a new one."))
         return redirect(sign_in_url(request.store))
     return render(request, "portal/code.html", {"form": form, "email": attempt.state["email"], "hide_sign_in": True})
 
@@ -112,6 +113,12 @@ def sign_out(request, slug):
 @cache_control(max_age=300)
 def stylesheet(request, slug):
     return HttpResponse(brand.stylesheet(get_object_or_404(Store, slug=slug)), "text/css")
+
+
+@require_GET
+@cache_control(max_age=300)
+def icon(request, slug):
+    return HttpResponse(brand.icon(get_object_or_404(Store.objects.defer("logo"), slug=slug)), "image/svg+xml")
 
 
 @require_GET

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import random
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -96,7 +97,7 @@ class Client(woocommerce.API):
     def __init__(self, store: Store, *, signing: str | None = None, patience: float = PATIENCE, sleep=time.sleep):
         url = store.url.rstrip("/")
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or re.search(r"\s", url):
             raise WooCommerceError(_("%(url)s is no web address of a shop.") % {"url": url}, permanent=True)
         if parts.scheme == "http" and not store.insecure:
             raise WooCommerceError(
@@ -194,7 +195,7 @@ class Client(woocommerce.API):
                 is_last = attempt == ATTEMPTS or time.monotonic() + wait > give_up_at
                 if method != "GET" or error.permanent or is_last:
                     raise
-                logger.warning("%s; once more in %.1f s", error, wait)
+                logger.warning("%s Once more in %.1f s.", error, wait)
             self.sleep(wait)
         raise AssertionError("unreachable")
 

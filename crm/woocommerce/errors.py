@@ -136,7 +136,12 @@ def unreachable(where: str, host: str, error: Exception) -> WooCommerceError:
     """The error for a request that got no (whole) answer."""
     reason = _root(error)
     permanent = False
-    if isinstance(error, requests.exceptions.SSLError) or isinstance(reason, ssl.SSLError):
+    if "WRONG_VERSION_NUMBER" in repr(reason):
+        permanent = True
+        text = _(
+            "%(host)s does not speak https there. Check the address and its port; a shop on plain http is written with http:// and needs --insecure."
+        ) % {"host": host}
+    elif isinstance(error, requests.exceptions.SSLError) or isinstance(reason, ssl.SSLError):
         permanent = isinstance(reason, ssl.SSLCertVerificationError)
         text = _("no secure connection to %(host)s: %(reason)s. Put the shop's certificate right.") % {
             "host": host,

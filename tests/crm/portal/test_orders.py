@@ -150,6 +150,16 @@ def test_an_order_shows_what_it_cost_line_by_line(me, store, customer):
     assert 'src="https://shop.example/s.jpg"' in shown
 
 
+def test_a_rate_that_is_in_the_taxs_name_is_not_said_twice(store, customer):
+    order = factories.make_order(
+        store,
+        customer,
+        tax_lines=[{"label": "GST 5%", "rate_percent": 5, "tax_total": "1.00", "shipping_tax_total": ""}],
+    )
+
+    assert orders.taxes(order) == [("GST 5%", Decimal("1.00"))]
+
+
 def test_prices_that_include_tax_are_shown_with_it(store, customer):
     order = factories.make_order(
         store,

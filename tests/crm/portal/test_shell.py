@@ -106,3 +106,13 @@ def test_a_page_needs_nothing_from_elsewhere_and_is_light(client, settings):
     assert "default-src 'none'" in response["Content-Security-Policy"]
     sheet = (settings.BASE_DIR / "postpurchase" / "static" / "portal.css").stat().st_size
     assert len(response.content) + sheet < 100_000
+
+
+def test_the_icon_is_the_stores_letter_in_its_colours(client):
+    store = factories.make_store(name="“& Sons”", brand_color="#9a3412", brand_ink="#ffffff")
+
+    response = client.get(f"/s/{store.slug}/icon.svg")
+
+    assert response["Content-Type"] == "image/svg+xml"
+    assert "#9a3412" in response.content.decode() and ">S</text>" in response.content.decode()
+    assert f'href="/s/{store.slug}/icon.svg"' in client.get(f"/s/{store.slug}/").content.decode()

@@ -144,8 +144,19 @@ def test_three_wrong_codes_end_the_attempt(client, store, customer):
     last = give(client, store, "0000-0000")
 
     assert last.url == f"/s/{store.slug}/sign-in/"
+    assert "Ask for a new one" in client.get(last.url).content.decode()
     assert give(client, store, code).url.startswith(f"/s/{store.slug}/sign-in/")
     assert "Hello" not in client.get(f"/s/{store.slug}/").content.decode()
+
+
+def test_an_empty_field_is_no_wrong_code(client, store, customer):
+    ask(client, store, customer.email)
+    code = mailed_code()
+
+    for _ in range(4):
+        assert "This field is required" in give(client, store, " ").content.decode()
+
+    assert give(client, store, code).url == f"/s/{store.slug}/"
 
 
 def test_a_code_works_once(client, store, customer):

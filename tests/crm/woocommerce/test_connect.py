@@ -123,6 +123,14 @@ def test_http_needs_insecure(little):
     assert "is not encrypted" in fail(little.url)
 
 
+def test_what_is_no_address_is_told_without_trying_it():
+    assert "is no web address of a shop" in fail("not an address")
+
+
+def test_a_server_without_https_is_told_from_a_bad_certificate(little):
+    assert "does not speak https there" in fail(little.url.replace("http://", "https://"), "--insecure")
+
+
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
