@@ -2,8 +2,8 @@
 
 from itertools import groupby
 
+from . import subscribing
 from .models import Event
-from .subscribing import HANDLERS
 
 
 def handle(rows) -> None:
@@ -11,6 +11,6 @@ def handle(rows) -> None:
     events = Event.objects.select_related("store", "customer", "order").in_bulk([row.event_id for row in rows])
     rows = sorted(rows, key=lambda row: (row.handler, row.event_id))
     for name, group in groupby(rows, key=lambda row: row.handler):
-        if name not in HANDLERS:
+        if name not in subscribing.HANDLERS:
             raise LookupError(f"No handler is named {name}: it was renamed or its app is not installed.")
-        HANDLERS[name]([events[row.event_id] for row in group])
+        subscribing.HANDLERS[name]([events[row.event_id] for row in group])

@@ -24,7 +24,6 @@ def heard(monkeypatch):
         if any(event.key.startswith("bad") for event in events):
             raise ValueError("can't stomach this")
 
-    monkeypatch.setattr("crm.events.handling.HANDLERS", subscribing.HANDLERS)
     return calls
 
 

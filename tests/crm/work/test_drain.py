@@ -25,7 +25,6 @@ def handle(monkeypatch):
     monkeypatch.setattr(subscribing, "_SUBSCRIPTIONS", defaultdict(list))
     handlers = {}
     monkeypatch.setattr(subscribing, "HANDLERS", handlers)
-    monkeypatch.setattr("crm.events.handling.HANDLERS", handlers)
 
     def put(function):
         handlers.clear()
