@@ -6,6 +6,8 @@ from unfold.widgets import BASE_INPUT_CLASSES
 
 from .sessions import PASSWORD
 
+STAFF_SESSION = 12 * 3600  # seconds
+
 
 class StaffLoginForm(LoginForm):
     def __init__(self, *args, **kwargs):
@@ -35,4 +37,6 @@ class StaffLogin(LoginView):
         response = super().form_valid(form)
         if self.request.user == form.user:
             self.request.session[PASSWORD] = True
+            # A customer stays signed in for months; who may read all of a shop's customers, for a working day.
+            self.request.session.set_expiry(STAFF_SESSION)
         return response

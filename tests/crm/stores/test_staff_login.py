@@ -31,6 +31,12 @@ def test_staff_log_in_with_address_and_password(client, staff):
     assert client.get("/admin/").status_code == 200
 
 
+def test_staff_stay_signed_in_for_a_working_day(client, staff):
+    log_in(client)
+
+    assert 0 < client.session.get_expiry_age() <= 12 * 3600
+
+
 def test_a_wrong_password_says_so_and_opens_nothing(client, staff):
     response = log_in(client, password="wrong")
 
