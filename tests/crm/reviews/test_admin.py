@@ -78,6 +78,18 @@ def test_a_review_is_published_in_the_shop_whatever_its_score(agent, answer, sho
     assert (event.key, event.data, event.customer) == (str(answer.pk), {"woo_id": 77}, answer.invitation.customer)
 
 
+def test_the_shop_is_given_words_and_no_markup(agent, answer, shop):
+    Answer.objects.update(text="Tom & I <b>love</b> it <script>pwned()</script>")
+
+    decide(agent, answer, "publish")
+    drain.drain_all()
+
+    sent = json.loads(shop.calls[0].request.body)["review"]
+    assert sent == "Tom &amp; I &lt;b&gt;love&lt;/b&gt; it &lt;script&gt;pwned()&lt;/script&gt;"
+    answer.refresh_from_db()
+    assert answer.state == Answer.State.POSTED
+
+
 def test_publishing_twice_posts_once(agent, answer, shop):
     list_url = reverse("admin:reviews_answer_changelist")
     for _ in range(2):
