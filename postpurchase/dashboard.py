@@ -61,6 +61,7 @@ def context(request, context):
     stores = list(Store.objects.for_user(request.user)[:50])
     wanted = request.GET.get("store")
     store = next((store for store in stores if store.slug == wanted), stores[0] if stores else None)
+    context["title"] = _("Today")
     if store:
         context["dashboard"] = draw(store, stores, timezone.now())
     return context

@@ -85,9 +85,14 @@ def sync() -> str:
     poll = ScheduleRun.objects.filter(name=POLL).first()
     if poll and _age(poll.started_at) > OLDEST_POLL:
         raise NotReady(f"the shops were asked for news {_age(poll.started_at)} s ago")
-    cursors = SyncState.objects.filter(resource="orders", store__in=Store.objects.connected())
-    behind = cursors.exclude(cursor=None).order_by("cursor").values_list("cursor", flat=True).first()
-    return "no import has ended yet" if behind is None else f"at most {max(_age(behind), 0)} s behind the shops"
+    # Not the cursor, which is the newest change: a shop that sells nothing for a day is not behind.
+    walks = SyncState.objects.filter(resource="orders", store__in=Store.objects.connected())
+    oldest = walks.exclude(finished_at=None).order_by("finished_at").values_list("finished_at", flat=True).first()
+    return (
+        "no import has ended yet"
+        if oldest is None
+        else f"every shop's orders were looked through in the last {_age(oldest)} s"
+    )
 
 
 def _age(moment) -> int:
