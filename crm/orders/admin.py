@@ -13,6 +13,7 @@ from unfold.decorators import display
 from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, StoreFilter
 
+from .customers import addresses
 from .models import Category, Coupon, Customer, LineItem, Order, Product, Refund, RefundLine
 
 # WooCommerce's own statuses; a shop's additions are shown without a colour.
@@ -222,11 +223,19 @@ class CustomerAdmin(ReadOnlyAdmin):
     fieldsets = [
         (None, {"fields": ["first_name", "last_name", "email", "phone", "kind", "language", "store"]}),
         (_("Purchases"), {"fields": ["orders_count", "spent", "joined_link"]}),
-        (_("Addresses"), {"fields": ["billing_shown", "shipping_shown"]}),
+        (_("Addresses"), {"fields": ["billing_shown", "shipping_shown", "used_addresses"]}),
         (_("Times"), {"fields": ["date_created_gmt", "email_verified_at", "synced_at", "deleted_at"]}),
         (_("Meta data"), {"classes": ["collapse"], "fields": ["woo_id", "username", "role", "meta_data"]}),
     ]
-    readonly_fields = ["kind", "orders_count", "spent", "joined_link", "billing_shown", "shipping_shown"]
+    readonly_fields = [
+        "kind",
+        "orders_count",
+        "spent",
+        "joined_link",
+        "billing_shown",
+        "shipping_shown",
+        "used_addresses",
+    ]
 
     def get_queryset(self, request):
         paid = Q(orders__is_paid=True)
@@ -267,6 +276,10 @@ class CustomerAdmin(ReadOnlyAdmin):
     @display(description=_("Shipping address"))
     def shipping_shown(self, customer):
         return address(customer.shipping)
+
+    @display(description=_("All addresses, the last used first"))
+    def used_addresses(self, customer):
+        return format_html_join(mark_safe("<hr>"), "{}", ((address(fields),) for fields in addresses(customer))) or "—"
 
 
 class VariationInline(MirrorInline):

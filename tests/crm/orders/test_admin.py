@@ -82,3 +82,12 @@ def test_a_list_costs_the_same_number_of_statements_whatever_its_length(
 
     with django_assert_max_num_queries(12):
         admin_client.get(reverse(f"admin:{name}_changelist"))
+
+
+def test_a_customers_page_shows_every_address_that_was_used(admin_client, store):
+    customer = make_customer(store, billing={"address_1": "2 Laxmi Road", "city": "Pune"})
+    make_order(store, customer, shipping={"address_1": "14 Rue de Lyon", "city": "Paris"})
+
+    page = admin_client.get(reverse("admin:orders_customer_change", args=[customer.pk])).content.decode()
+
+    assert "2 Laxmi Road" in page and "14 Rue de Lyon" in page
