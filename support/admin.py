@@ -59,8 +59,15 @@ class TicketAdmin(StoreScopedAdmin):
         ("created_at", RangeDateTimeFilter),
     ]
     list_filter_submit = True
-    search_fields = ["subject", "email", "customer__email", "customer__first_name", "customer__last_name"]
-    search_help_text = gettext_lazy("Subject, name, e-mail, number of the ticket or of the order")
+    search_fields = [
+        "subject",
+        "messages__body",
+        "email",
+        "customer__email",
+        "customer__first_name",
+        "customer__last_name",
+    ]
+    search_help_text = gettext_lazy("Subject, words, name, e-mail, number of the ticket or of the order")
     ordering = [F("waiting_since").asc(nulls_last=True), "-last_message_at", "-pk"]
     list_per_page = 50
     show_full_result_count = False

@@ -244,11 +244,11 @@ def test_the_queue_has_views_with_counts(client, agent, store):
     assert "late 55 min" in html(response) and "waiting for customer" in html(response)
 
 
-@pytest.mark.parametrize("term", ["parcel", "1001", "#1001", "asha@shop", "Kulkarni", "W-17", "#W-17"])
+@pytest.mark.parametrize("term", ["parcel", "1001", "#1001", "asha@shop", "Kulkarni", "W-17", "#W-17", "birthday"])
 def test_the_queue_is_searched(client, agent, store, customer, term):
     order = make_order(store, customer, number="W-17")
-    ticket = make_ticket(store, customer, subject="Where is my parcel?", order=order)
-    make_ticket(store, make_customer(store, last_name="Weiß"), subject="Other")
+    ticket = make_ticket(store, customer, subject="Where is my parcel?", text="It is for a birthday.", order=order)
+    make_ticket(store, make_customer(store, last_name="Weiß"), subject="Other", text="Hello")
 
     response = client.get(QUEUE, {"q": term, "view": "all"})
 
