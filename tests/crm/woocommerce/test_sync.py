@@ -463,3 +463,9 @@ def test_an_error_is_kept_with_the_walk(demo, shop_store):
     demo.faults.clear()
     sync.run(shop_store)
     assert SyncState.objects.get(resource="orders").error == ""
+
+
+@pytest.mark.parametrize("code", ["a/b", "50% off", "चाय", "a+b&c=d", "x~y"])
+def test_any_parameter_is_signed_as_the_shop_reads_it(demo, shop_store, code):
+    with Client(shop_store) as client:
+        assert client.get("coupons", code=code) == []
