@@ -25,12 +25,9 @@ HOSTILE = [
 
 
 @pytest.fixture
-def points():
-    context.provide(
-        "loyalty", lambda store, customer, order: {"points_earned": 1240, "url": "https://pp.example/points/"}
-    )
-    yield
-    del context.PROVIDERS["loyalty"]
+def points(monkeypatch):
+    shown = {"points_earned": 1240, "url": "https://pp.example/points/"}
+    monkeypatch.setitem(context.PROVIDERS, "loyalty", lambda store, customer, order: shown)
 
 
 @time_machine.travel(NOW, tick=False)
