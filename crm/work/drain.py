@@ -3,13 +3,14 @@
 import logging
 import time
 import traceback
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.apps import apps
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from . import leases
 from .models import DueWork, Wake
 
 logger = logging.getLogger(__name__)
@@ -70,9 +71,26 @@ def _claim(model, queryset, at, limit):
         if not ids:
             return []
         model.objects.filter(pk__in=ids).update(
-            state=DueWork.State.RUNNING, attempts=F("attempts") + 1, leased_until=at + model.LEASE
+            state=DueWork.State.RUNNING,
+            attempts=F("attempts") + 1,
+            leased_until=at + model.LEASE,
+            claimed_by=leases.holder(),
         )
         return list(model.objects.filter(pk__in=ids).order_by("due_at", "pk"))
+
+
+def release_the_dead(at: datetime) -> int:
+    """End the leases of processes of this machine that are no more; returns how many rows may be claimed again.
+
+    They are then treated as those whose lease ran out by itself.
+    """
+    freed = 0
+    for model in tables():
+        leased = model.objects.filter(state=DueWork.State.RUNNING, leased_until__gte=at)
+        holders = leased.order_by().values_list("claimed_by", flat=True).distinct()
+        if dead := [holder for holder in holders if leases.is_dead(holder)]:
+            freed += leased.filter(claimed_by__in=dead).update(leased_until=at - timedelta(seconds=1))
+    return freed
 
 
 def _park_the_hopeless(model, at):

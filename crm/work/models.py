@@ -41,6 +41,8 @@ class DueWork(models.Model):
     # Counted when the row is claimed: a row that kills its process must not be tried for ever.
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
+    # The process that holds the lease (`leases.py`). The default is the database's own, for statements that do not know of it.
+    claimed_by = models.CharField(max_length=200, blank=True, db_default="", editable=False)
     error = models.TextField(_("error"), blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     settled_at = models.DateTimeField(_("settled at"), null=True, editable=False)

@@ -11,6 +11,7 @@ import struct
 import time
 import uuid
 
+from django.db import DatabaseError
 from django.utils import timezone
 from django_q import cluster, signals
 from django_q.brokers.orm import ORM
@@ -48,13 +49,19 @@ class Broker(ORM):
 
 
 class Sentinel(cluster.Sentinel):
-    """Looks at the schedules at once, and ends its whole cluster when one of its processes was killed.
+    """Looks at what was left behind and at the schedules at once, and ends its whole cluster when one of its processes was killed.
 
     That one may have been killed while it held the lock of a queue that all share; then nothing would ever move again, and nobody
     could tell. The supervisor starts a new cluster at once.
     """
 
     def guard(self):
+        from . import tasks
+
+        try:
+            tasks.take_over()
+        except DatabaseError as error:
+            logger.warning("What an earlier queue left behind waits for the next minute: %s", error)
         # Its own first look comes half a minute later; what fell due while no worker ran has waited long enough.
         cluster.scheduler(broker=self.broker)
         super().guard()

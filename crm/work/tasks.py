@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_q.models import OrmQ, Task
 
 from . import drain, schedules, wake
-from .models import Heartbeat, ScheduleRun
+from .models import Heartbeat, ScheduleRun, Wake
 
 
 def drain_table(label: str) -> int:
@@ -25,9 +25,27 @@ def every_minute() -> None:
     """
     beat("queue")
     now = timezone.now()
-    for model in drain.tables():
-        if model.objects.due(now).exists() or model.objects.lease_expired(now).exists():
-            wake.wake_again(model)
+    drain.release_the_dead(now)
+    for model in _with_leftovers(now):
+        wake.wake_again(model)
+
+
+def take_over() -> None:
+    """What a new cluster does first: go on at once with what a killed one had begun or was about to begin."""
+    now = timezone.now()
+    drain.release_the_dead(now)
+    for model in _with_leftovers(now):
+        # The drain that was asked for may have died with the process that had taken it. One too many does no harm.
+        Wake.objects.filter(label=model._meta.label).delete()
+        wake.wake(model)
+
+
+def _with_leftovers(now):
+    return [
+        model
+        for model in drain.tables()
+        if model.objects.due(now).exists() or model.objects.lease_expired(now).exists()
+    ]
 
 
 def pulse() -> None:

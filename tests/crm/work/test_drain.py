@@ -1,9 +1,11 @@
 """The promises of due work, shown on the handlings of events: the table that every other room stands on."""
 
+import subprocess
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psutil
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -12,7 +14,7 @@ from django_q.models import OrmQ
 from crm.events import subscribing
 from crm.events.models import Event, Handling
 from crm.events.recording import Fact, record_many
-from crm.work import drain, schedules
+from crm.work import drain, leases, schedules
 from crm.work.models import DueWork, ScheduleRun, Wake
 from crm.work.tasks import run_schedule
 from crm.work.wake import wake
@@ -85,6 +87,44 @@ def test_a_row_whose_process_died_is_taken_over_when_its_lease_is_out(store, han
     assert drain.drain(Handling, at=at + Handling.LEASE + timedelta(seconds=1)) == 1
     assert len(done) == 1
     assert Handling.objects.get().attempts == 2
+
+
+@pytest.mark.django_db
+def test_what_a_killed_process_of_this_machine_held_is_free_at_once(store, handle):
+    done = []
+    handle(lambda events: done.extend(events))
+    owe(store, 3)
+    at = timezone.now()
+    drain.claim(Handling, at)
+    assert drain.release_the_dead(at) == 0
+
+    process = subprocess.Popen(["sleep", "60"])
+    started = psutil.Process(process.pid).create_time()
+    Handling.objects.update(claimed_by=f"{leases.here()} {process.pid} {started:.0f}")
+    assert drain.release_the_dead(at) == 0
+    process.kill()
+    process.wait()
+
+    assert drain.release_the_dead(at) == 3
+    assert drain.drain(Handling, at=at) == 3
+    assert len(done) == 3
+
+
+@pytest.mark.parametrize(
+    ("claimed_by", "dead"),
+    [
+        ("", False),
+        ("another-machine/boot/pid:[1] 4194303 1", False),
+        # The number of a process that ended was given to another one.
+        ("{here} {pid} {earlier}", True),
+        ("{here} {pid} {started}", False),
+    ],
+)
+def test_only_a_process_that_surely_ended_is_dead(claimed_by, dead):
+    _, pid, started = leases.holder().rsplit(" ", 2)
+    names = {"here": leases.here(), "pid": pid, "started": started, "earlier": int(started) - 60}
+
+    assert leases.is_dead(claimed_by.format(**names)) is dead
 
 
 @pytest.mark.django_db

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from crm.events.models import Event, Handling
-from crm.work import drain, pulse, tasks
+from crm.work import drain, leases, pulse, tasks
 from crm.work.models import DueWork, Heartbeat, ScheduleRun, Wake
 from crm.work.wake import wake
 from crm.work.worker import LATE, STARTING, Life
@@ -108,6 +108,23 @@ def test_a_killed_process_of_the_queue_costs_nothing_but_a_moment(start_worker):
 
     wait_for(lambda: was_tried(row))
     assert not {process.pid for process in first} & {process.pid for process in children(worker)}
+
+
+def test_what_a_killed_queue_held_is_done_by_the_next_at_once(start_worker):
+    held = subprocess.Popen(["sleep", "300"])
+    row = owe()
+    drain.claim(Handling, timezone.now())
+    # As a queue leaves it that was killed with a drain in its hands: rows leased for minutes, a drain asked for that never comes.
+    holder = f"{leases.here()} {held.pid} {psutil.Process(held.pid).create_time():.0f}"
+    Handling.objects.update(claimed_by=holder)
+    OrmQ.objects.all().delete()
+    assert Wake.objects.exists()
+    held.kill()
+    held.wait()
+
+    start_worker()
+
+    wait_for(lambda: was_tried(row), 40)
 
 
 def test_a_worker_that_will_not_stop_is_killed_when_patience_ends(start_worker):
