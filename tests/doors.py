@@ -72,12 +72,12 @@ link = Kind(answers(200), answers(405), {"anonymous": "ownedbya"}, frozenset({"o
 link_form = Kind(answers(200), answers(200), {"anonymous": "ownedbya"}, frozenset({"ownedbya"}))
 api = Kind(
     answers(401, key=200, other_key=200, key_without_scope=403),
-    answers(401, key=403, other_key=403, key_without_scope=403),
+    answers(401, key=405, other_key=405, key_without_scope=405),
     {"key": "ownedbya", "other_key": "ownedbyb"},
 )
 api_row = Kind(
     answers(401, key=200, other_key=404, key_without_scope=403),
-    answers(401, key=403, other_key=403, key_without_scope=403),
+    answers(401, key=405, other_key=405, key_without_scope=405),
     {"key": "ownedbya"},
 )
 # For each person the same question as the first shop's own program asks: the second shop's names rows it does not have.
@@ -87,7 +87,6 @@ api_row_create = Kind(
     answers(401, key=201, other_key=404, key_without_scope=403),
     {"key": "ownedbya"},
 )
-api_row_no_post = Kind(api_row.get, answers(401, key=405, other_key=405, key_without_scope=403), api_row.shows)
 machine = Kind(answers(405), answers(401))
 hidden = Kind(answers(404), answers(405))
 staff = Kind(answers(302, staff=200), answers(302, staff=200))
@@ -119,17 +118,17 @@ ROUTES = {
     "event-list": api,
     "event-detail": api_row,
     "ticket-list": api_create,
-    "ticket-detail": api_row_no_post,
+    "ticket-detail": api_row,
     "message-list": api_row_create,
-    "message-detail": api_row_no_post,
-    "loyalty-account-list": Kind(api.get, answers(401, key=405, other_key=405, key_without_scope=403)),
-    "loyalty-account-detail": Kind(api_row.get, api_row_no_post.post),
+    "message-detail": api_row,
+    "loyalty-account-list": Kind(api.get, api.post),
+    "loyalty-account-detail": Kind(api_row.get, api_row.post),
     "loyalty-account-adjust": Kind(
-        answers(401, key=405, other_key=405, key_without_scope=403),
+        answers(401, key=405, other_key=405, key_without_scope=405),
         answers(401, key=201, other_key=404, key_without_scope=403),
     ),
-    "loyalty-entry-list": Kind(api.get, answers(401, key=405, other_key=405, key_without_scope=403)),
-    "loyalty-entry-detail": Kind(api_row.get, api_row_no_post.post),
+    "loyalty-entry-list": Kind(api.get, api.post),
+    "loyalty-entry-detail": Kind(api_row.get, api_row.post),
     # sign-in
     "account_login": Kind(answers(200), answers(200)),
     "set_language": Kind(answers(302), answers(302)),

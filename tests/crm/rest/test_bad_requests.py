@@ -14,8 +14,8 @@ HUGE = "9" * 25
         ("orders/?woo_id=1e40", 200),
         ("orders/?customer=" + HUGE, 200),
         ("orders/?limit=none", 200),
-        ("orders/?cursor=abc", 404),
-        ("customers/?cursor=cD1hYmM%3D", 404),  # p=abc
+        ("orders/?cursor=abc", 400),
+        ("customers/?cursor=cD1hYmM%3D", 400),  # p=abc
         ("orders/999999999999999999/", 404),
     ],
 )
@@ -23,6 +23,23 @@ def test_odd_addresses_of_the_api_are_answered(client, store, path, status):
     _row, key = make_api_key(store)
 
     assert client.get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {key}"}).status_code == status
+
+
+def test_a_bad_cursor_is_named_as_what_is_wrong(api):
+    [error] = api.get("/api/v1/orders/?cursor=abc").json()["errors"]
+
+    assert error["attr"] == "cursor"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+@pytest.mark.parametrize("path", ["orders/", "orders/1/"])
+def test_what_nobody_may_do_at_an_address_is_405_whatever_the_scopes(client, store, method, path):
+    for scopes in (None, []):
+        _row, key = make_api_key(store, scopes)
+        answer = getattr(client, method)(f"/api/v1/{path}", headers={"Authorization": f"Bearer {key}"})
+
+        assert answer.status_code == 405
+    assert getattr(client, method)(f"/api/v1/{path}").status_code == 401
 
 
 @pytest.mark.parametrize(
