@@ -8,7 +8,9 @@ from pathlib import Path
 
 from . import server
 from .fast import FastOrders
+from .faults import Trouble, clock_error
 from .journal import open_shop
+from .state import utc_now
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -42,6 +44,13 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--behind-tls", action="store_true", help="take basic authentication over http, as behind a proxy that ends TLS"
     )
+    parser.add_argument(
+        "--faults",
+        type=int,
+        metavar="SEED",
+        help="a shop in trouble: a fifth of its answers break, webhooks get lost and mixed up, its clock may be hours off; "
+        "the same seed makes the same trouble",
+    )
     parser.add_argument("--fast", type=int, default=0, metavar="N", help="for benchmarks: serve N generated orders")
     return parser
 
@@ -52,8 +61,14 @@ def main(argv: list[str] | None = None) -> int:
         shop = stack.enter_context(
             open_shop(options.state, options.seed, customers=options.customers, orders=options.orders)
         )
+        trouble = None
+        if options.faults is not None:
+            off = clock_error(options.faults)
+            shop.now = lambda: utc_now() + off
+            trouble = Trouble(options.faults, busy=0.3, hang=120, slow=20)
         demo = server.Demo(
             shop,
+            trouble=trouble,
             key=options.key,
             secret=options.secret,
             behind_tls=options.behind_tls,

@@ -1,8 +1,11 @@
 """Serves a shop over HTTP/1.1 with keep-alive, a thread per connection: `python -m postpurchase.demo`, and tests."""
 
 import contextlib
+import os
+import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +15,7 @@ from urllib.parse import unquote
 
 from .dispatch import RestApi
 from .fast import FastOrders
+from .faults import FaultyDeliveries, Trouble
 from .page import Pages
 from .resources import PAYLOADS
 from .rest import API, Call, refused_body
@@ -25,6 +29,9 @@ __all__ = ["Demo", "running", "serve", "small_shop", "year_shop"]
 LONGEST_BODY = 8 * 1024 * 1024
 # A fault looks at a request and the answer that is ready, and answers something else, or None to let it pass.
 Fault = Callable[[Request, Response], Response | None]
+# The same before the shop hears of the request: what it refuses was not done.
+Refusal = Callable[[Request], Response | None]
+PIECES = 20  # of an answer that drips
 
 
 @dataclass
@@ -36,6 +43,8 @@ class Demo:
     key: str = "ck_demo"
     secret: str = "cs_demo"
     faults: list[Fault] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    trouble: Trouble | None = None  # a seeded script of both and of what becomes of webhooks
     # As behind a proxy that ends TLS: requests that come over http count as https, so basic authentication works.
     behind_tls: bool = False
     links: dict[str, str] = field(default_factory=dict)  # shown on the control page: name to address
@@ -47,11 +56,19 @@ class Demo:
             self.shop.add_key(self.key, self.secret)
         self.api, self.pages = RestApi(self.shop), Pages(self)
         self.deliveries: Deliveries | None = None
+        if self.trouble:
+            self.trouble.shop = self.shop
+            self.refusals.append(self.trouble.refuse)
+            self.faults.append(self.trouble.spoil)
 
     def open(self, url: str) -> None:
         """Start telling webhooks; called once the address is known."""
         self.url = self.shop.url = url
-        self.deliveries = Deliveries(self.shop, url, self.payload, self.webhook_delay)
+        self.deliveries = (
+            FaultyDeliveries(self.trouble, self.shop, url, self.payload, self.webhook_delay)
+            if self.trouble
+            else Deliveries(self.shop, url, self.payload, self.webhook_delay)
+        )
         self.deliveries.start()
 
     def close(self) -> None:
@@ -74,12 +91,10 @@ class Demo:
         if self.behind_tls:
             request = replace(request, secure=True)
         started = time.monotonic()
-        response = self._route(request)
-        for fault in list(self.faults):
-            other = fault(request, response)
-            if other is not None:
-                response = other
-                break
+        refused = next(filter(None, (refusal(request) for refusal in list(self.refusals))), None)
+        response = refused or self._route(request)
+        if refused is None:
+            response = next(filter(None, (fault(request, response) for fault in list(self.faults))), response)
         seen = {
             "method": request.method,
             "path": request.path,
@@ -132,10 +147,30 @@ class Handler(BaseHTTPRequestHandler):
         if response.close or self.close_connection:
             self.close_connection = True
             self.send_header("Connection", "close")
-        # Head and body in one write: two would wait for each other on the wire.
         head = b"".join(self._headers_buffer) + b"\r\n"  # type: ignore[attr-defined]
         self._headers_buffer: list[bytes] = []
-        self.wfile.write(head if self.command == "HEAD" else head + response.body)
+        body = b"" if self.command == "HEAD" else response.body
+        if response.pause:
+            # Readable means that the reader has hung up: it has nothing more to say.
+            select.select([self.connection], [], [], response.pause)
+        if response.cut is not None:
+            self.break_off(head + body[: response.cut] if response.cut >= 0 else b"")
+        elif response.drip:
+            self.wfile.write(head)
+            size = max(len(body) // PIECES, 1)
+            for start in range(0, len(body), size):
+                self.wfile.write(body[start : start + size])
+                time.sleep(response.drip / PIECES)
+        else:
+            # Head and body in one write: two would wait for each other on the wire.
+            self.wfile.write(head + body)
+
+    def break_off(self, sent: bytes) -> None:
+        """Send so much and reset the connection, as a server does that dies."""
+        self.wfile.write(sent)
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The shop's own clock, which tests may have set: clients measure theirs by it."""

@@ -29,6 +29,10 @@ class Response:
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     close: bool = False  # end the connection after this answer
+    # How an answer of a shop in trouble reaches its reader (`faults.py`).
+    pause: float = 0.0  # seconds before it begins, or until the reader gives up
+    drip: float = 0.0  # seconds over which the body is spread, piece by piece
+    cut: int | None = None  # break the connection off after so many bytes of the body; -1: without any answer
 
 
 def json_response(data, status: int = 200, headers: list[tuple[str, str]] | None = None) -> Response:

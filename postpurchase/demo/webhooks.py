@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import heapq
 import hmac
+import itertools
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from dataclasses import dataclass
 from urllib.parse import urlparse
 
 import requests
@@ -113,6 +115,19 @@ def sign(body: bytes, secret: str) -> str:
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
 
 
+@dataclass(eq=False)
+class Delivery:
+    """A webhook's request as it is about to leave; with the resource id 0 it is the unsigned greeting of a saved webhook."""
+
+    hook: dict
+    row_id: int
+    headers: dict[str, str]
+    body: bytes
+
+
+Job = tuple[int, int] | Delivery  # (webhook, resource id), of which no delivery is made yet, or one that is
+
+
 class Deliveries:
     """Hears what happens in the shop and tells the webhooks, one after another, from its own thread.
 
@@ -123,7 +138,10 @@ class Deliveries:
     def __init__(self, shop, site: str, payload, delay: float = 0.0, timeout: float = 10.0):
         """`payload(resource, id)` answers the JSON-able body; `delay` in seconds lets quick changes collapse."""
         self.shop, self.site, self.payload, self.delay, self.timeout = shop, site, payload, delay, timeout
-        self.waiting: OrderedDict[tuple[int, int], float] = OrderedDict()
+        # What is to be told, or was told and is held up on its way; and the same by when it is due, by the monotonic clock.
+        self.waiting: set[Job] = set()
+        self.line: list[tuple[float, int, Job]] = []
+        self.numbers = itertools.count()
         self.changed = threading.Condition()
         self.busy = False
         self.stopping = False
@@ -153,10 +171,16 @@ class Deliveries:
                 if hook["topic"] == topic and hook["status"] == "active"
             ]
         )
+        for key in wanted:
+            self.put(key, self.delay)
+
+    def put(self, job: Job, seconds: float) -> None:
+        """Have something done after so many seconds, unless it waits already."""
         with self.changed:
-            for key in wanted:
-                self.waiting.setdefault(key, time.monotonic() + self.delay)
-            self.changed.notify_all()
+            if job not in self.waiting:
+                self.waiting.add(job)
+                heapq.heappush(self.line, (time.monotonic() + seconds, next(self.numbers), job))
+                self.changed.notify_all()
 
     def settle(self, timeout: float = 10.0) -> bool:
         """Wait until nothing waits and nothing is under way; False when that took too long."""
@@ -171,26 +195,32 @@ class Deliveries:
                 self.changed.wait_for(lambda: self.waiting or self.stopping)
                 if self.stopping:
                     return
-                key, due = next(iter(self.waiting.items()))
+                due, _number, job = self.line[0]
                 if due > time.monotonic():
                     self.changed.wait(due - time.monotonic())
                     continue
-                del self.waiting[key]
+                heapq.heappop(self.line)
+                self.waiting.remove(job)
                 self.busy = True
-            self.deliver(*key)
+            self.work(job)
 
-    def deliver(self, webhook_id: int, row_id: int) -> None:
+    def work(self, job: Job) -> None:
+        delivery = job if isinstance(job, Delivery) else self.prepare(*job)
+        if delivery:
+            self.send(delivery)
+
+    def prepare(self, webhook_id: int, row_id: int) -> Delivery | None:
+        """A delivery that shows the object as it is now; None when nobody wants it any more."""
         with self.shop.lock:
             hook = dict(self.shop.rows["webhooks"].get(webhook_id) or {"status": "gone"})
-            body = b"" if hook["status"] != "active" or not row_id else self._body(hook, row_id)
-        if hook["status"] != "active":
-            return
+            if hook["status"] != "active":
+                return None
+            body = self._body(hook, row_id) if row_id else f"webhook_id={webhook_id}".encode()
+        headers = {"User-Agent": AGENT, "Connection": "close"}
         if not row_id:
-            self._ping(hook)
-            return
+            return Delivery(hook, 0, headers | {"Content-Type": "application/x-www-form-urlencoded"}, body)
         at = int(time.time())
-        headers = {
-            "User-Agent": AGENT,
+        headers |= {
             "Content-Type": "application/json",
             "X-WC-Webhook-Source": self.site + "/",
             "X-WC-Webhook-Topic": hook["topic"],
@@ -200,27 +230,32 @@ class Deliveries:
             "X-WC-Webhook-ID": str(webhook_id),
             # One id for all that a webhook delivers within a second: it tells deliveries not apart.
             "X-WC-Webhook-Delivery-ID": hashlib.md5(f"{webhook_id}.{at}".encode(), usedforsecurity=False).hexdigest(),
-            "Connection": "close",
         }
-        answered = self._post(hook, headers, body, row_id, follow=False)
-        # A redirect counts as delivered and is not followed.
-        self._settle(webhook_id, good=isinstance(answered, int) and 200 <= answered < 303)
+        return Delivery(hook, row_id, headers, body)
+
+    def send(self, delivery: Delivery) -> int | str:
+        """Returns the status of the answer, or what went wrong."""
+        # A greeting is sent by other means, which follow a redirect; a delivery's redirect counts as delivered.
+        answered = self._post(delivery, follow=not delivery.row_id)
+        if delivery.row_id:
+            self._settle(delivery.hook["id"], good=isinstance(answered, int) and 200 <= answered < 303)
+        return answered
 
     def _body(self, hook: dict, row_id: int) -> bytes:
         if hook["event"] == "deleted":
             return wordpress_json({"id": row_id})
         return wordpress_json(self.payload(hook["resource"], row_id))
 
-    def _ping(self, hook: dict) -> None:
-        """The unsigned greeting of a saved webhook."""
-        headers = {"User-Agent": AGENT, "Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
-        self._post(hook, headers, f"webhook_id={hook['id']}".encode(), 0, follow=True)
-
-    def _post(self, hook: dict, headers: dict, body: bytes, row_id: int, follow: bool) -> int | str:
+    def _post(self, delivery: Delivery, follow: bool) -> int | str:
+        hook, row_id = delivery.hook, delivery.row_id
         started = time.monotonic()
         try:
             with self.session.post(
-                hook["delivery_url"], data=body, headers=headers, timeout=self.timeout, allow_redirects=follow
+                hook["delivery_url"],
+                data=delivery.body,
+                headers=delivery.headers,
+                timeout=self.timeout,
+                allow_redirects=follow,
             ) as response:
                 answered: int | str = response.status_code
         except requests.RequestException as error:
