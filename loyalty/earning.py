@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Prefetch
 
 from crm.events.models import Event
-from crm.orders.models import Customer, Order, Refund
+from crm.orders.models import Customer, LineItem, Order, Refund, RefundLine
 from crm.stores.models import Store
 
 from . import ledger
 from .ledger import Kind, Posting
 from .models import Account, LedgerEntry, Program
-from .rules import Amounts, Refunded, Rule, counted, fees_of, given_back, plain
+from .rules import ZERO, Amounts, Line, LinePoints, Refunded, Rule, divide, fees_of, plain, worth
 
 # The customer has the money back, or never paid it. A status that a shop made up says neither.
 VOID = {"cancelled", "refunded", "failed"}
@@ -29,22 +29,18 @@ class AccountsChanged(Exception):
     """An order went to another customer while it was being settled; the next try sees it there."""
 
 
-@dataclass
-class Worth:
-    """What an order is worth by a rule: `points` for `base`, of which `back` was refunded."""
+def targets(order: Order, refunds: list[Refunded], rule: Rule, kept: Iterable[LinePoints] = ()) -> list[LinePoints]:
+    """The points that each part of an order should have as it stands, in the order of its parts.
 
-    points: int
-    base: Decimal
-    back: Decimal
-
-
-def worth(order: Order, refunds: list[Refunded], rule: Rule) -> Worth:
-    """The points that an order is worth as it stands. No queries."""
+    A part that is among the `kept` ones earns by what it first earned by. A line that was taken out of the order is in none of them:
+    it should have nothing. No queries if the order's lines were prefetched.
+    """
     fees, fees_tax = fees_of(order.fee_lines)
     amounts = Amounts(order.total, order.total_tax, order.shipping_total, order.shipping_tax, fees, fees_tax)
-    base = counted(rule, amounts)
-    back = base if order.status in VOID else given_back(rule, amounts, refunds)
-    return Worth(rule.points(base - back), base, back)
+    lines = [Line(str(line.woo_id), line.total, line.total_tax) for line in order.line_items.all()]
+    parts = divide(rule, amounts, lines)
+    rates = {points.line: points.by for points in kept}
+    return worth(rule, amounts, parts, rates, refunds, void=order.status in VOID)
 
 
 @transaction.atomic
@@ -96,12 +92,16 @@ def _owners(store, order_ids) -> dict[int, int]:
     }
 
 
+LINE_FIELDS = ["order", "woo_id", "total", "total_tax"]
+
+
 def _what_counts(store, order_ids):
     """Orders without the addresses and meta data, which weigh more than all the rest."""
     return (
         Order.objects.for_store(store)
         .filter(pk__in=order_ids)
         .select_related("customer")
+        .prefetch_related(Prefetch("line_items", LineItem.objects.only(*LINE_FIELDS).order_by("pk")))
         .only(
             "woo_id", "status", "currency", "total", "total_tax", "shipping_total", "shipping_tax", "fee_lines",
             "customer__joined_to",
@@ -112,12 +112,25 @@ def _what_counts(store, order_ids):
 def refunds_of(orders: Iterable[Order]) -> dict[int, list[Refunded]]:
     """The refunds of each order, by the order's primary key."""
     refunds: dict[int, list[Refunded]] = defaultdict(list)
-    rows = Refund.objects.filter(order__in=orders).annotate(
-        goods=Sum("lines__total"), goods_tax=Sum("lines__total_tax")
-    )
-    for order_id, amount, goods, goods_tax in rows.values_list("order_id", "amount", "goods", "goods_tax"):
-        refunds[order_id].append(Refunded(amount, goods, goods_tax or Decimal(0)))
+    lines = RefundLine.objects.select_related("line_item").only("refund", "total", "total_tax", "line_item__woo_id")
+    rows = Refund.objects.filter(order__in=orders).only("order", "amount").order_by("pk")
+    for refund in rows.prefetch_related(Prefetch("lines", lines.order_by("pk"))):
+        refunds[refund.order_id].append(_refunded(refund))
     return refunds
+
+
+def _refunded(refund) -> Refunded:
+    lines = list(refund.lines.all())
+    if not lines:
+        return Refunded(refund.amount)
+    known: dict[str, tuple[Decimal, Decimal]] = {}
+    for line in lines:
+        if line.line_item:
+            key = str(line.line_item.woo_id)
+            total, tax = known.get(key, (ZERO, ZERO))
+            known[key] = (total + line.total, tax + line.total_tax)
+    goods, tax = sum((line.total for line in lines), ZERO), sum((line.total_tax for line in lines), ZERO)
+    return Refunded(refund.amount, goods, tax, known)
 
 
 def _states(store, order_ids, owners, accounts, program, opened) -> list["_State"]:
@@ -187,9 +200,11 @@ class _State:
         account_id = self.account.pk if self.account else self.entries[-1].account_id if self.entries else None
         if account_id is None or not (self.entries or self._may_open):
             return []
-        now = worth(self.order, self.refunds, self._rule)
+        lines = targets(self.order, self.refunds, self._rule, self._kept)
+        now = sum(line.points for line in lines)
+        base, back = sum((line.base for line in lines), ZERO), sum((line.back for line in lines), ZERO)
         before = sum(entry.points - entry.shortfall for entry in self.entries if self._is_owners(entry))
-        points = now.points - before
+        points = now - before
         if points == 0 or (points > 0 and not self.program.active):
             return []
         posting = Posting(
@@ -200,12 +215,13 @@ class _State:
             order_id=self.order.pk,
             rule=self._rule.dump()
             | {
-                "why": self._why(now, history),
+                "why": self._why(back, history),
                 "currency": self.order.currency,
-                "base": plain(now.base),
-                "back": plain(now.back),
-                "worth": now.points,
+                "base": plain(base),
+                "back": plain(back),
+                "worth": now,
                 "before": before,
+                "lines": [line.dump() for line in lines],
             },
         )
         if points > 0:
@@ -224,17 +240,24 @@ class _State:
         kept = next((entry.rule for entry in reversed(self.entries) if "rate" in entry.rule), None)
         return Rule.load(kept) if kept else self.program.rule
 
+    @property
+    def _kept(self) -> list[LinePoints]:
+        """What the parts first earned by."""
+        return [
+            LinePoints.load(kept) for kept in next((e.rule["lines"] for e in self.entries if "lines" in e.rule), [])
+        ]
+
     def _cause(self, place: int) -> str:
         return f"order:{self.order.woo_id}:{place}"
 
-    def _why(self, now: Worth, history: bool) -> str:
+    def _why(self, back: Decimal, history: bool) -> str:
         if self.left:
             return "moved"
         if not self.entries:
             return "history" if history else "paid"
         if self.order.status in VOID:
             return self.order.status
-        return "changed" if now.back == Decimal(self.entries[-1].rule.get("back", 0)) else "refunded"
+        return "changed" if back == Decimal(self.entries[-1].rule.get("back", 0)) else "refunded"
 
 
 def expected(order: Order, program: Program) -> int:
@@ -243,7 +266,8 @@ def expected(order: Order, program: Program) -> int:
         return 0
     if order.pk not in _announced(program, {order.pk}):
         return 0
-    return worth(order, refunds_of([order])[order.pk], program.rule).points
+    lines = targets(order, refunds_of([order])[order.pk], program.rule)
+    return sum(line.points for line in lines)
 
 
 HISTORY_BATCH = 500
@@ -270,5 +294,7 @@ def preview(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
     rule = Program.objects.get(store=store).rule
     orders = list(_what_counts(store, order_ids))
     refunds = refunds_of(orders)
-    earned = ((order.customer, worth(order, refunds[order.pk], rule).points) for order in orders)
+    earned = (
+        (order.customer, sum(line.points for line in targets(order, refunds[order.pk], rule))) for order in orders
+    )
     return [(customer.joined_to_id or customer.pk, points) for customer, points in earned if points]

@@ -88,7 +88,12 @@ def test_a_paid_order_earns_by_the_rule(program, store, customer):
     assert (entry.kind, entry.points, entry.account.customer, entry.order) == (Kind.EARN, 1299, customer, order)
     assert entry.rule == {
         "program": program.pk, "rate": "1", "rounding": "down", "shipping": False, "taxes": False, "fees": False,
+        "by_line": False, "minimum": "0", "cap": None, "version": None,
         "why": "paid", "currency": "INR", "base": "1299.9", "back": "0", "worth": 1299, "before": 0,
+        "lines": [{
+            "line": "goods", "points": 1299, "earned": 1299, "base": "1299.9", "back": "0", "rate": "1",
+            "rounding": "down", "multiplier": "1",
+        }],
     }  # fmt: skip
     earned = Event.objects.get(type="points.earned")
     assert (earned.key, earned.customer, earned.order) == (str(entry.pk), customer, order)
@@ -378,7 +383,8 @@ def test_any_order_of_any_events_ends_in_the_same_balance(db, steps, rounding, r
 
     orders = Order.objects.filter(pk__in=[order.pk for order in orders])
     refunds = earning.refunds_of(orders)
-    due = sum(earning.worth(order, refunds[order.pk], program.rule).points for order in orders)
+    targets = [earning.targets(order, refunds[order.pk], program.rule) for order in orders]
+    due = sum(line.points for lines in targets for line in lines)
     owner, other = (registered, guest) if "join" in steps else (guest, registered)
     held = dict(Account.objects.filter(store=store).values_list("customer", "balance"))
     assert held.get(owner.pk, 0) == due
@@ -396,9 +402,9 @@ def test_a_thousand_orders_cost_as_many_statements_as_ten(program, store, django
         for count, group in ((10, ten), (1000, thousand))
     }
 
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(24):
         receivers.settle_points(events[10])
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(24):
         receivers.settle_points(events[1000])
 
     assert LedgerEntry.objects.count() == 1010

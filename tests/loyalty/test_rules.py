@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.rules import Amounts, Refunded, Rule, counted, fees_of, given_back, plain
+from loyalty.rules import Amounts, Line, LinePoints, Refunded, Rule, counted, divide, fees_of, plain, worth
 
 # 1,000 of goods with 180 tax, 50 shipping with 9 tax, a fee of 20 with 4 tax.
 ORDER = Amounts(
@@ -19,6 +19,14 @@ ORDER = Amounts(
 
 def rule(**changes):
     return Rule(**{"program": 1, "rate": Decimal(1), "rounding": "down"} | changes)
+
+
+def lines_of(rule, amounts, refunds=(), lines=(), rates=None, **more):
+    return worth(rule, amounts, divide(rule, amounts, lines), rates or {}, refunds, **more)
+
+
+def points(lines):
+    return sum(line.points for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +110,7 @@ def test_fees_are_those_that_cost_something(lines, fees):
     ],
 )
 def test_a_refund_gives_back_what_counted(counts, refunds, back):
-    assert given_back(rule(**counts), ORDER, refunds) == Decimal(back)
+    assert sum(line.back for line in lines_of(rule(**counts), ORDER, refunds)) == Decimal(back)
 
 
 money = st.decimals(0, 5000, places=2)
@@ -128,15 +136,14 @@ def test_partial_refunds_of_everything_take_back_exactly_what_was_earned(
     total = goods + goods_tax + shipping + shipping_tax
     order = Amounts(total, goods_tax + shipping_tax, shipping, shipping_tax)
     a_rule = rule(rate=rate, rounding=rounding, **counts)
-    earned = left = a_rule.points(counted(a_rule, order))
+    earned = left = points(lines_of(a_rule, order))
     refunds, taken, unpaid = [], [], [goods, goods_tax, shipping + shipping_tax]
     for cut in [*cuts, 100]:
         goods_back, tax_back, rest = ((part * cut / 100).quantize(Decimal("0.01")) for part in unpaid)
         unpaid = [part - back for part, back in zip(unpaid, (goods_back, tax_back, rest), strict=True)]
         amount = goods_back + tax_back + rest
         refunds.append(Refunded(amount, goods_back, tax_back) if by_lines else Refunded(amount))
-        base = counted(a_rule, order)
-        now = a_rule.points(base - given_back(a_rule, order, refunds))
+        now = points(lines_of(a_rule, order, refunds))
         taken.append(left - now)
         left = now
 
@@ -155,3 +162,33 @@ def test_a_rule_is_kept_and_read_back_as_it_was():
 @pytest.mark.parametrize(("number", "text"), [("12.50", "12.5"), ("100", "100"), ("1E+3", "1000"), ("0.00", "0")])
 def test_numbers_are_kept_plain(number, text):
     assert plain(Decimal(number)) == text
+
+
+def test_a_refund_takes_the_points_of_its_own_lines_alone():
+    order = Amounts(total=Decimal("99.99"))
+    lines = [Line(key, Decimal("33.33")) for key in ("1", "2", "3")]
+    refund = Refunded(Decimal("33.33"), Decimal("33.33"), lines={"2": (Decimal("33.33"), Decimal(0))})
+
+    assert [line.points for line in lines_of(rule(), order, lines=lines)] == [33, 33, 33]
+    assert [line.points for line in lines_of(rule(), order, [refund], lines)] == [33, 0, 33]
+
+
+def test_what_an_order_earns_is_dealt_out_to_its_lines_whole():
+    lines = [Line("1", Decimal("0.50")), Line("2", Decimal("0.70")), Line("3", Decimal("0.90"))]
+
+    assert [line.points for line in lines_of(rule(), Amounts(Decimal("2.10")), lines=lines)] == [0, 1, 1]
+    assert [line.points for line in lines_of(rule(by_line=True), Amounts(Decimal("2.10")), lines=lines)] == [0, 0, 0]
+
+
+def test_a_discount_line_lowers_every_other_line():
+    lines = [Line("1", Decimal("60")), Line("2", Decimal("40")), Line("discount", Decimal("-20"))]
+
+    found = lines_of(rule(), Amounts(Decimal("80")), lines=lines)
+
+    assert [(line.line, line.base, line.points) for line in found] == [("1", 48, 48), ("2", 32, 32)]
+
+
+def test_points_of_a_line_are_kept_and_read_back_as_they_were():
+    refund = Refunded(Decimal("50"))
+    for line in lines_of(rule(rate=Decimal("0.1"), shipping=True), ORDER, [refund], [Line("7", Decimal("1000"))]):
+        assert LinePoints.load(line.dump()) == line

@@ -13,8 +13,8 @@ from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
-from . import explaining, ledger
-from .models import Account, LedgerEntry, Program
+from .. import explaining, ledger
+from ..models import Account, LedgerEntry, Program
 
 
 class AccountSerializer(serializers.ModelSerializer):

@@ -1,0 +1,5 @@
+"""What staff see of points, page by page."""
+
+from . import accounts, program
+
+__all__ = ["accounts", "program"]
