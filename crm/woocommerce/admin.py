@@ -117,13 +117,13 @@ class ConnectionAdmin(ReadOnlyAdmin):
     @action(description=_("Sync what changed now"), permissions=["sync"])
     def sync_now(self, request, queryset):
         for store in queryset:
-            tasks.enqueue_sync(store.pk)
+            tasks.ask_for_sync(store)
         self._told(request, _("The sync runs; its progress shows on the connection's page."))
 
     @action(description=_("Compare with the shop now"), permissions=["sync"])
     def compare_now(self, request, queryset):
         for store in queryset:
-            tasks.enqueue_sync(store.pk, sync.Mode.COMPARE)
+            tasks.ask_for_sync(store, sync.Mode.COMPARE)
         self._told(request, _("The comparison runs; its progress shows on the connection's page."))
 
     def _told(self, request, text):

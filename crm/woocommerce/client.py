@@ -128,6 +128,8 @@ class Client(woocommerce.API):
         self.session.mount("http://", adapter)
         self.session.mount("https://", adapter)
         self.patience, self.sleep = patience, sleep
+        # Asked so far, those that were asked again included.
+        self.requests = 0
 
     def __repr__(self):
         return f"<Client {self.url}>"
@@ -222,6 +224,7 @@ class Client(woocommerce.API):
         return self._send(method, signed.get_oauth_url(), where, data=data)
 
     def _send(self, method, url, where, *, params=None, auth=None, data=None) -> Answer:
+        self.requests += 1
         headers = {"User-Agent": self.user_agent, "Accept": "application/json"}
         body = None
         if data is not None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from crm.orders.models import Coupon, Customer, Order, Product, Refund
 
-from . import mapping, walks
+from . import drift, mapping, walks
 from .models import Resource
 from .saving import SAVERS, forget_refunds, save_categories, save_coupons
 from .values import MappingError, moment
@@ -38,28 +38,32 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
             woo_id: (modified, deleted_at)
             for woo_id, modified, deleted_at in held.values_list("woo_id", "date_modified_gmt", "deleted_at")
         }
-        differing = [
-            woo_id for woo_id, row in rows.items() if mapping.is_order(row) and differs(row, known.get(woo_id))
-        ]
+        live = {woo_id for woo_id, (_, deleted_at) in known.items() if not deleted_at}
+        wanted = {woo_id for woo_id, row in rows.items() if mapping.is_order(row)}
+        differing = [woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))]
         if resource == "orders":
             differing += _with_other_refunds(walk, rows, set(differing))
         for chunk in walks.chunks(sorted(differing)):
-            found = walks.named(walk, resource, chunk, **params)
-            with walk.step() as count:
-                count(SAVERS[resource](walk.store, found, timezone.now(), revive=True), 0)
-                if resource == "orders":
-                    for row in found:
-                        forget_refunds(walk.store, row["id"], [refund["id"] for refund in row.get("refunds") or []])
-        for woo_id in sorted(
-            woo_id for woo_id, (_, deleted_at) in known.items() if not deleted_at and woo_id not in rows
-        ):
+            _heal(walk, resource, walks.named(walk, resource, chunk, **params), set(chunk), live)
+        for woo_id in sorted(live - set(rows)):
             walks.read_one(walk, resource, woo_id)
         with walk.step(page=state.page + 1, total=page.total, position=end, read=state.read + len(rows)):
-            pass
+            drift.note(walk, in_shop=len(wanted), in_mirror=len(live))
         if page.is_last:
             return
         start = end
         walk.take_a_break()
+
+
+def _heal(walk: Walk, resource: str, found: list[dict], asked: set[int], live: set[int]) -> None:
+    """Save the objects that differed; `live` are those that the mirror has and holds for existing."""
+    with walk.step() as count, drift.healing(walk, asked) as counts:
+        saved = SAVERS[resource](walk.store, found, timezone.now(), revive=True)
+        count(saved, 0)
+        if resource == "orders":
+            for row in found:
+                forget_refunds(walk.store, row["id"], [refund["id"] for refund in row.get("refunds") or []])
+        counts.update(missing=len(asked - live), stale=len(asked & live), healed=saved.written)
 
 
 def differs(row: dict, held: tuple[datetime | None, datetime | None] | None) -> bool:
@@ -96,8 +100,10 @@ def coupons(walk: Walk) -> None:
     # How often a coupon was used changes no date: they are read whole, and then compared for deleted ones.
     if not walk.state.position:
         for page in walk.client.pages("coupons"):
-            with walk.step() as count:
-                count(save_coupons(walk.store, page.rows, timezone.now()), len(page.rows))
+            with walk.step() as count, drift.healing(walk) as counts:
+                saved = save_coupons(walk.store, page.rows, timezone.now())
+                count(saved, len(page.rows))
+                counts.update(missing=saved.created, stale=saved.updated, healed=saved.written)
     compare(walk, "coupons")
 
 

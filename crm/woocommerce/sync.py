@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from crm.stores.models import Store
 
-from . import comparing, walks
+from . import comparing, runs, walks
 from .client import Client
 from .errors import WooCommerceError
 from .models import KeptAside, Resource, SyncState
@@ -38,10 +38,6 @@ STEPS: dict[str, Callable[[Walk], None]] = {
     Resource.BUYERS: walks.buyers,
     Resource.REFUNDS: walks.refunds,
 }
-
-
-# A walk of more is not given up for one of less.
-EXTENT: dict[str, int] = {Mode.CHANGES: 0, Mode.COMPARE: 1, Mode.FULL: 2}
 
 
 class Busy(Exception):
@@ -67,20 +63,23 @@ def run(
 
     What was never read is read in full whatever the mode. Stops after a page once `seconds` are over. `report` is told of each page.
     Raises Busy, and WooCommerceError when the shop can't be reached; what it refuses of one kind only (no right to see
-    coupons) is among the result's errors.
+    coupons) is among the result's errors. What it did is on record as a SyncRun.
     """
     result = Result()
-    with alone(store), client or Client(store) as client:
+    with alone(store), client or Client(store) as client, runs.Record(store, mode, client, report) as record:
         deadline = None if seconds is None else time.monotonic() + seconds
         retry_kept_aside(store, timezone.now())
         try:
             if plan(store, mode, timezone.now()):
                 # Meanwhile other things have changed.
-                _walk(store, client, report, deadline, result)
+                _walk(store, client, record, deadline, result)
                 plan(store, Mode.CHANGES, timezone.now())
-            _walk(store, client, report, deadline, result)
+            _walk(store, client, record, deadline, result)
         except OutOfTime:
             result.is_finished = False
+            record.note()
+        else:
+            record.finish([str(error) for error in result.errors])
     return result
 
 
@@ -122,7 +121,7 @@ def alone(store: Store):
 def plan(store: Store, mode: str, at: datetime) -> bool:
     """Open the walks of a run, unless as much is open already; returns whether it is."""
     states = {state.resource: state for state in SyncState.objects.select_for_update().filter(store=store)}
-    if any(state.finished_at is None and EXTENT[state.mode] >= EXTENT[mode] for state in states.values()):
+    if any(state.finished_at is None and runs.EXTENT[state.mode] >= runs.EXTENT[mode] for state in states.values()):
         return True
     for resource in STEPS:
         if state := states.get(resource):

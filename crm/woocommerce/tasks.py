@@ -2,13 +2,15 @@
 
 import logging
 
+from django.db import transaction
+from django.utils import timezone
 from django_q.tasks import async_task
 
 from crm.stores.models import Store
 
-from . import connect, sync, webhook_care
+from . import connect, runs, sync, webhook_care
 from .errors import WooCommerceError
-from .models import SyncState
+from .models import SyncRun, SyncState
 
 logger = logging.getLogger(__name__)
 
@@ -17,13 +19,24 @@ SLICE = 30
 
 
 def poll() -> None:
-    for pk in Store.objects.connected().values_list("pk", flat=True):
-        enqueue_sync(pk)
+    stores = list(Store.objects.connected().values_list("pk", flat=True))
+    wanted = runs.wanted(stores)
+    for pk in stores:
+        enqueue_sync(pk, wanted.get(pk, SyncState.Mode.CHANGES))
 
 
 def compare() -> None:
     for pk in Store.objects.connected().values_list("pk", flat=True):
         enqueue_sync(pk, SyncState.Mode.COMPARE)
+    runs.forget_old(timezone.now())
+
+
+@transaction.atomic
+def ask_for_sync(store: Store, mode: str = SyncState.Mode.CHANGES) -> SyncRun:
+    """Have a worker sync the store as soon as it can; asked twice, it happens once. Returns the run."""
+    run, _is_new = runs.ask(store, mode, timezone.now())
+    enqueue_sync(store.pk, mode)
+    return run
 
 
 def enqueue_sync(store_id: int, mode: str = SyncState.Mode.CHANGES) -> None:
@@ -35,6 +48,7 @@ def sync_store(store_id: int, mode: str) -> None:
     try:
         result = sync.run(store, mode=mode, seconds=SLICE)
     except sync.Busy:
+        # Whoever asked for a run finds it waiting: it comes after the one that goes on, or with the next poll.
         return
     except WooCommerceError as error:
         logger.warning("%s: %s", store.slug, error)
@@ -43,6 +57,8 @@ def sync_store(store_id: int, mode: str) -> None:
     if not result.is_finished:
         # Whatever was opened is gone on with; nothing new is opened, since the mode is the same.
         enqueue_sync(store_id, mode)
+    elif after := runs.wanted([store_id]).get(store_id):
+        enqueue_sync(store_id, after)
 
 
 def look_after_webhooks() -> None:

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from crm.orders.models import Category, Customer, Order, Product, Refund
 
+from . import drift
 from .client import PER_PAGE
 from .errors import WooCommerceError
 from .saving import (
@@ -160,12 +161,16 @@ def read_one(walk: Walk, resource: str, woo_id: int) -> None:
     except WooCommerceError as error:
         if error.status != 404 or not error.code.endswith("invalid_id"):
             raise
-        with walk.step() as count:
+        with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
             mark_deleted(walk.store, resource, [woo_id], at)
             count(Saved(updated=1), 0)
+            counts.update(gone=1, healed=1)
         return
-    with walk.step() as count:
-        count(SAVERS[resource](walk.store, [payload], at, revive=True), 1)
+    with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
+        saved = SAVERS[resource](walk.store, [payload], at, revive=True)
+        count(saved, 1)
+        kind = "trashed" if payload.get("status") == "trash" else "stale"
+        counts.update({kind: saved.written}, healed=saved.written)
 
 
 def _all(walk: Walk, endpoint: str) -> list[dict] | None:

@@ -1,0 +1,138 @@
+"""The record of syncs: what was asked for, what runs, what came of it."""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from crm.stores.models import Store
+
+from .client import Client
+from .models import Resource, SyncRun, SyncState
+
+Outcome = SyncRun.Outcome
+Mode = SyncState.Mode
+# A walk of more is not given up for one of less.
+EXTENT: dict[str, int] = {Mode.CHANGES: 0, Mode.COMPARE: 1, Mode.FULL: 2}
+# How often the counts of a run that goes on are written, in seconds.
+NOTED_EVERY = 1.0
+COUNTS = ("read", "written", "kept_aside", "page")
+
+
+def ask(store: Store, mode: str, at: datetime) -> tuple[SyncRun, bool]:
+    """Note that a sync is wanted; what is asked for again while it waits is the same run. Returns it and whether it is new.
+
+    The caller wakes a worker (`tasks.ask_for_sync`). A run that is asked for while another goes on is not lost: it waits here until that one ends.
+    """
+    return SyncRun.objects.get_or_create(
+        store_id=store.pk, mode=mode, outcome=Outcome.WAITING, defaults={"asked_at": at}
+    )
+
+
+def wanted(stores: Iterable[int]) -> dict[int, str]:
+    """The mode of the run that waits, by the store's primary key; of several the one that reads most."""
+    modes: dict[int, str] = {}
+    waiting = SyncRun.objects.waiting().filter(store__in=list(stores))
+    for store_id, mode in waiting.values_list("store_id", "mode"):
+        modes[store_id] = max(mode, modes.get(store_id, mode), key=lambda mode: EXTENT[mode])
+    return modes
+
+
+@transaction.atomic
+def begin(store: Store, mode: str, at: datetime) -> SyncRun:
+    """The run that this process, which holds the store's lock, works on: the one that was left open, the one that waits, or a new one."""
+    rows = SyncRun.objects.select_for_update().for_store(store)
+    left = rows.open().first()
+    if left and EXTENT[left.mode] >= EXTENT[mode]:
+        return left
+    if left:
+        # Its walks are gone over once more by the one that reads more.
+        left.outcome, left.finished_at = Outcome.INCOMPLETE, at
+        left.save(update_fields=["outcome", "finished_at"])
+    run = rows.waiting().filter(mode=mode).first() or SyncRun(store=store, mode=mode, asked_at=at)
+    run.outcome, run.started_at, run.seen_at = Outcome.RUNNING, at, at
+    run.save()
+    return run
+
+
+class Record:
+    """Counts what a run does while it goes on. `with Record(…) as record:` around all of it; an exception is its end and its error."""
+
+    def __init__(self, store: Store, mode: str, client: Client, report: Callable[[SyncState], None]):
+        self.store, self.mode, self.client, self.report = store, mode, client, report
+        self.more: dict[str, float] = {}
+        # What each walk had counted when last looked at: by its primary key, its start and the counts.
+        self.seen: dict[int, tuple[datetime | None, dict[str, int]]] = {}
+
+    def __enter__(self) -> "Record":
+        states = list(SyncState.objects.filter(store=self.store))
+        self.seen = {state.pk: (state.started_at, counts_of(state)) for state in states}
+        # What was never read is read in full.
+        self.run = begin(self.store, self.mode if states else Mode.FULL, timezone.now())
+        self.noted = self.heard = time.monotonic()
+        self.requests = self.client.requests
+        return self
+
+    def __call__(self, state: SyncState) -> None:
+        """Take in where a walk is now, and pass it on to whoever else wants to know."""
+        started_at, before = self.seen.get(state.pk, (None, {}))
+        now = counts_of(state)
+        if started_at != state.started_at:
+            before = {}
+        # A walk may step back a page or two.
+        news = {name: max(0, now[name] - before.get(name, 0)) for name in COUNTS}
+        self.seen[state.pk] = (state.started_at, now)
+        took, self.heard = time.monotonic() - self.heard, time.monotonic()
+        self.add(read=news["read"], written=news["written"], kept_aside=news["kept_aside"], pages=news["page"])
+        if state.mode == Mode.COMPARE:
+            self.add(healed=news["written"])
+        if state.resource == Resource.ORDERS:
+            self.add(orders=news["read"], order_seconds=took)
+        if self.heard - self.noted > NOTED_EVERY:
+            self.note()
+        self.report(state)
+
+    def add(self, **counts: float) -> None:
+        for name, count in counts.items():
+            self.more[name] = self.more.get(name, 0) + count
+
+    def note(self, **fields) -> None:
+        """Write down what was counted since the last time."""
+        now = time.monotonic()
+        self.add(requests=self.client.requests - self.requests, seconds=now - self.noted)
+        self.requests, self.noted = self.client.requests, now
+        counted = {name: F(name) + more for name, more in self.more.items() if more}
+        self.more = {}
+        SyncRun.objects.filter(pk=self.run.pk).update(seen_at=timezone.now(), **counted, **fields)
+
+    def finish(self, errors: list[str]) -> None:
+        self.note(
+            outcome=Outcome.INCOMPLETE if errors else Outcome.DONE,
+            finished_at=timezone.now(),
+            error="\n".join(errors),
+        )
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if error is None:
+            return
+        if isinstance(error, Exception):
+            self.note(outcome=Outcome.FAILED, finished_at=timezone.now(), error=str(error) or type(error).__name__)
+        else:
+            # Whoever ended this process wants no more than that; the next run goes on with it.
+            self.note()
+
+
+def counts_of(state: SyncState) -> dict[str, int]:
+    return {name: getattr(state, name) for name in COUNTS}
+
+
+def forget_old(at: datetime) -> None:
+    """Delete what nobody looks back at: polls that found nothing after a week, every run after `settings.KEEP_DONE_DAYS`."""
+    ended = SyncRun.objects.exclude(finished_at=None)
+    ended.filter(finished_at__lt=at - timedelta(days=settings.KEEP_DONE_DAYS)).delete()
+    kept = SyncRun.objects.worth_telling().values("pk")
+    ended.filter(finished_at__lt=at - timedelta(days=7)).exclude(pk__in=kept).delete()
