@@ -40,7 +40,8 @@ def targets(order: Order, refunds: list[Refunded], rule: Rule, kept: Iterable[Li
     lines = [Line(str(line.woo_id), line.total, line.total_tax) for line in order.line_items.all()]
     parts = divide(rule, amounts, lines)
     rates = {points.line: points.by for points in kept}
-    return worth(rule, amounts, parts, rates, refunds, void=order.status in VOID)
+    void = order.status in VOID or order.deleted_at is not None
+    return worth(rule, amounts, parts, rates, refunds, void=void)
 
 
 @transaction.atomic
@@ -103,7 +104,7 @@ def _what_counts(store, order_ids):
         .select_related("customer")
         .prefetch_related(Prefetch("line_items", LineItem.objects.only(*LINE_FIELDS).order_by("pk")))
         .only(
-            "woo_id", "status", "currency", "total", "total_tax", "shipping_total", "shipping_tax", "fee_lines",
+            "woo_id", "status", "deleted_at", "currency", "total", "total_tax", "shipping_total", "shipping_tax", "fee_lines",
             "customer__joined_to",
         )
     )  # fmt: skip
@@ -255,6 +256,8 @@ class _State:
             return "moved"
         if not self.entries:
             return "history" if history else "paid"
+        if self.order.deleted_at:
+            return "deleted"
         if self.order.status in VOID:
             return self.order.status
         return "changed" if back == Decimal(self.entries[-1].rule.get("back", 0)) else "refunded"

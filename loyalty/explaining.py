@@ -20,6 +20,7 @@ def title(entry: LedgerEntry) -> str:
             "refunded": _("Refund of order %(number)s"),
             "cancelled": _("Order %(number)s was cancelled"),
             "failed": _("Payment of order %(number)s failed"),
+            "deleted": _("Order %(number)s is no longer in the shop"),
         }
         return words.get(entry.rule.get("why"), _("Order %(number)s")) % {"number": entry.order.number}
     if "moved" in entry.rule:
@@ -65,7 +66,9 @@ def _worked_out(entry, why):
         _("%(amount)s of the order counts: %(what)s.") % {"amount": money(base, currency), "what": what_counts(rule)}
     ]
     left = base - back
-    if why in ("cancelled", "failed"):
+    if why == "deleted":
+        said.append(_("The shop has deleted the order, so it earns nothing."))
+    elif why in ("cancelled", "failed"):
         said.append(_("Nothing was paid in the end, so the order earns nothing."))
     elif back and not left:
         said.append(_("All of it was refunded, so the order earns nothing."))

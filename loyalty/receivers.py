@@ -17,7 +17,16 @@ def open_programs(events):
         programs.open_program(store)
 
 
-@on("order.paid", "order.refunded", "refund.itemised", "order.cancelled", "order.updated")
+@on(
+    "order.paid",
+    "order.refunded",
+    "refund.itemised",
+    "refund.deleted",
+    "order.cancelled",
+    "order.updated",
+    "order.deleted",
+    "order.restored",
+)
 def settle_points(events):
     """Whatever happened to an order, its points follow from what it is now."""
     for store, group in _by_store(events):

@@ -91,6 +91,7 @@ class OrderAdmin(ReadOnlyAdmin):
         ("store", StoreFilter),
         ("status", AllValuesCheckboxFilter),
         "is_paid",
+        ("deleted_at", admin.EmptyFieldListFilter),
         ("date_created_gmt", RangeDateTimeFilter),
     ]
     list_filter_submit = True
@@ -130,9 +131,9 @@ class OrderAdmin(ReadOnlyAdmin):
     def customer_shown(self, order):
         return [str(order.customer or "—"), order.billing_email]
 
-    @display(description=_("Status"), ordering="status", label=STATUS_COLOURS)
+    @display(description=_("Status"), ordering="status", label=STATUS_COLOURS | {"deleted": "danger"})
     def status_shown(self, order):
-        return order.status
+        return ("deleted", _("deleted")) if order.deleted_at else order.status
 
     @display(description=_("Total"), ordering="total")
     def total_shown(self, order):

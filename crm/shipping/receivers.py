@@ -11,7 +11,7 @@ from . import parcels
 from .models import Shipment
 
 
-@on("order.created", "order.updated", "order.completed")
+@on("order.created", "order.updated", "order.completed", "order.restored")
 def read_parcels(events):
     """Read the parcels of the orders as they now are, whichever of several changes brought us here."""
     for store, orders in _orders_by_store(events):
@@ -44,4 +44,6 @@ def _by_store(events):
 
 def _orders_by_store(events):
     for store, group in _by_store(events):
-        yield store, {event.order_id: event.order for event in group if event.order is not None}.values()
+        # Nothing more is said of the parcels of an order that was deleted; when it comes back they are read again.
+        orders = {event.order_id: event.order for event in group if event.order is not None}
+        yield store, [order for order in orders.values() if order.deleted_at is None]

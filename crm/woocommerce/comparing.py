@@ -58,11 +58,12 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
 def _heal(walk: Walk, resource: str, found: list[dict], asked: set[int], live: set[int]) -> None:
     """Save the objects that differed; `live` are those that the mirror has and holds for existing."""
     with walk.step() as count, drift.healing(walk, asked) as counts:
-        saved = SAVERS[resource](walk.store, found, timezone.now(), revive=True)
+        at = timezone.now()
+        saved = SAVERS[resource](walk.store, found, at, revive=True)
         count(saved, 0)
         if resource == "orders":
             for row in found:
-                forget_refunds(walk.store, row["id"], [refund["id"] for refund in row.get("refunds") or []])
+                forget_refunds(walk.store, row["id"], [refund["id"] for refund in row.get("refunds") or []], at)
         counts.update(missing=len(asked - live), stale=len(asked & live), healed=saved.written)
 
 

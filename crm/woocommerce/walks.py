@@ -142,9 +142,9 @@ def refunds_of(walk: Walk, order_woo_id: int) -> None:
     if rows is None:
         return
     with walk.step() as count:
-        saved = save_refunds(walk.store, [row | {"parent_id": order_woo_id} for row in rows], timezone.now())
-        count(saved, len(rows))
-        forget_refunds(walk.store, order_woo_id, [row["id"] for row in rows])
+        at = timezone.now()
+        count(save_refunds(walk.store, [row | {"parent_id": order_woo_id} for row in rows], at), len(rows))
+        forget_refunds(walk.store, order_woo_id, [row["id"] for row in rows], at)
 
 
 def named(walk: Walk, endpoint: str, numbers: list[int], **params) -> list[dict]:

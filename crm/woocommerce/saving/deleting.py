@@ -1,13 +1,16 @@
-"""What is no longer in the shop."""
+"""What is no longer in the shop. That it went is a fact like any other, told in the transaction that marks it."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import connection, transaction
 
+from crm.events.recording import Fact, record_many
 from crm.orders.locking import lock_mirror
 from crm.orders.models import Category, Coupon, Customer, Order, Product, Refund
 from crm.stores.models import Store
+
+from .facts import deleted
 
 MODELS = {
     "categories": Category,
@@ -24,22 +27,57 @@ def mark_deleted(store: Store, resource: str, woo_ids: Iterable[int], at: dateti
     lock_mirror(store)
     model = MODELS[resource]
     woo_ids = list(woo_ids)
-    gone = model.objects.filter(store=store, woo_id__in=woo_ids, deleted_at=None).update(deleted_at=at)
+    going = model.objects.filter(store=store, woo_id__in=woo_ids, deleted_at=None)
+    record_many(store, _FACTS.get(resource, _nothing)(going, at))
+    gone = going.update(deleted_at=at)
     if model is Product:
         Product.objects.filter(store=store, parent__woo_id__in=woo_ids, deleted_at=None).update(deleted_at=at)
     return gone
 
 
+def _orders_deleted(going, at) -> list[Fact]:
+    return [
+        deleted(
+            order.woo_id,
+            order.pk,
+            order.customer_id,
+            {"number": order.number, "total": order.total, "currency": order.currency, "status": order.status},
+            at,
+            at,
+            how="gone",
+        )
+        for order in going.only("woo_id", "customer", "number", "total", "currency", "status")
+    ]
+
+
+def _customers_deleted(going, at) -> list[Fact]:
+    pks = going.values_list("pk", flat=True)
+    return [Fact("customer.deleted", f"{pk}:{at.isoformat()}", customer_id=pk, occurred_at=at) for pk in pks]
+
+
+def _nothing(going, at) -> list[Fact]:
+    return []
+
+
+_FACTS = {"orders": _orders_deleted, "customers": _customers_deleted}
+
+
 @transaction.atomic
-def forget_refunds(store: Store, order_woo_id: int, present: Iterable[int]) -> int:
+def forget_refunds(store: Store, order_woo_id: int, present: Iterable[int], at: datetime) -> int:
     """Delete the refunds of an order that are not among those the shop still has; returns how many."""
     lock_mirror(store)
-    stale = Refund.objects.filter(store=store, order__woo_id=order_woo_id).exclude(woo_id__in=list(present))
-    gone = stale.count()
-    if gone:
-        stale.delete()
+    held = Refund.objects.filter(store=store, order__woo_id=order_woo_id).select_related("order")
+    stale = list(held.exclude(woo_id__in=list(present)))
+    if stale:
+        Refund.objects.filter(pk__in=[refund.pk for refund in stale]).delete()
         add_up_refunds(store, [order_woo_id])
-    return gone
+        record_many(store, [_refund_deleted(refund, at) for refund in stale])
+    return len(stale)
+
+
+def _refund_deleted(refund: Refund, at: datetime) -> Fact:
+    data = {"amount": refund.amount, "currency": refund.order.currency}
+    return Fact("refund.deleted", str(refund.woo_id), refund.order.customer_id, refund.order_id, data, at)
 
 
 def add_up_refunds(store: Store, order_woo_ids: list[int]) -> None:

@@ -22,20 +22,23 @@ def record_facts(
     written: dict[int, int],
     new_guests: list[tuple[int, datetime | None]],
     new_refunds: list[tuple[int, int, Decimal]],
+    lost_refunds: list[tuple[int, int, Decimal]],
+    at: datetime,
 ) -> None:
-    """Record what the orders that were written tell. `new_refunds` are (number in the shop, order's primary key, amount)."""
+    """Record what the orders that were written tell. Refunds are (number in the shop, order's primary key, amount)."""
     facts = [
         Fact("customer.created", str(pk), customer_id=pk, occurred_at=created)
         for pk, created in new_guests
         if created and created >= store.announce_from
     ]
-    refunds_of: dict[int, list[tuple[int, Decimal]]] = {}
-    for woo_id, order_id, amount in new_refunds:
-        refunds_of.setdefault(order_id, []).append((woo_id, amount))
+    refunds_of: dict[int, list[tuple[str, int, Decimal]]] = {}
+    for type, refunds in (("order.refunded", new_refunds), ("refund.deleted", lost_refunds)):
+        for woo_id, order_id, amount in refunds:
+            refunds_of.setdefault(order_id, []).append((type, woo_id, amount))
     order_facts: list[Fact] = []
     for item in items:
         if pk := written.get(item.woo_id):
-            order_facts += _facts(store, item, held.get(item.woo_id), pk, refunds_of.get(pk, []))
+            order_facts += _facts(store, item, held.get(item.woo_id), pk, refunds_of.get(pk, []), at)
     if order_facts:
         customers = dict(
             Order.objects.filter(pk__in={fact.order_id for fact in order_facts}).values_list("pk", "customer_id")
@@ -45,15 +48,30 @@ def record_facts(
     record_many(store, facts + order_facts)
 
 
-def _facts(store: Store, item: Item, held: Held | None, pk: int, refunds: list[tuple[int, Decimal]]) -> Iterator[Fact]:
+def deleted(
+    woo_id: int, pk: int, customer_id: int | None, data: dict, when: datetime, at: datetime, *, how: str
+) -> Fact:
+    """An order left the shop: `how` is "trashed" or "gone" (for good). Deleted again after it came back is another fact."""
+    return Fact("order.deleted", f"{woo_id}:{at.isoformat()}", customer_id, pk, data | {"how": how}, when)
+
+
+def _facts(
+    store: Store,
+    item: Item,
+    held: Held | None,
+    pk: int,
+    refunds: list[tuple[str, int, Decimal]],
+    at: datetime,
+) -> Iterator[Fact]:
     row = item.row
     created, paid, completed = (_moment(row[f"date_{name}_gmt"]) for name in ("created", "paid", "completed"))
-    was_status, was_paid, was_paid_at = held.extra if held else (None, False, None)
+    was_status, was_paid, was_paid_at, was_completed_at = held.extra if held else (None, False, None, None)
     was_deleted = bool(held and held.deleted_at)
+    comes_back = was_deleted and not item.is_trashed
 
     def happened(type, own_date, key=None, data=None, silent=False):
         """The fact, unless it is history."""
-        if silent or (held is None and not _is_news(own_date or created)):
+        if silent or ((held is None or comes_back) and not _is_news(own_date or created)):
             return
         data = data or {name: row[name] for name in ("number", "total", "currency", "status")}
         when = own_date or (item.modified if held else created)
@@ -68,15 +86,22 @@ def _facts(store: Store, item: Item, held: Held | None, pk: int, refunds: list[t
         # Set back to unpaid and to paid again: it was paid before the shop was connected and stays history.
         was_history = bool(was_paid_at and not _is_news(was_paid_at))
         yield from happened("order.paid", paid, silent=was_history)
+    # What comes back from the trash as completed was completed when it went there, whatever date the shop gives it now.
     if row["status"] == "completed" and was_status != "completed":
-        yield from happened("order.completed", completed)
+        yield from happened("order.completed", completed, silent=comes_back and was_completed_at is not None)
     if row["status"] == "cancelled" and was_status != "cancelled":
         yield from happened("order.cancelled", None)
-    for woo_id, amount in refunds:
-        yield from happened(
-            "order.refunded", None, key=str(woo_id), data={"amount": f"{amount:f}", "currency": row["currency"]}
-        )
-    if held and (held.digest != item.digest or was_deleted):
+    for type, woo_id, amount in refunds:
+        data = {"amount": f"{amount:f}", "currency": row["currency"]}
+        yield from happened(type, item.modified if comes_back else None, key=str(woo_id), data=data)
+    about = {name: row[name] for name in ("number", "total", "currency")}
+    when = item.modified or at
+    if held and item.is_trashed and not was_deleted:
+        yield deleted(item.woo_id, pk, None, about | {"status": was_status}, when, at, how="trashed")
+    elif comes_back:
+        data = about | {"status": row["status"]}
+        yield Fact("order.restored", f"{item.woo_id}:{at.isoformat()}", None, pk, data, when)
+    elif held and held.digest != item.digest:
         data = {"status": row["status"], "was": was_status}
         yield from happened("order.updated", item.modified, key=f"{item.woo_id}:{item.digest}", data=data)
 

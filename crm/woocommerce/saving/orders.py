@@ -50,7 +50,7 @@ MIRROR = Mirror(
         "_is_paid": "boolean",
     },
     map=lambda payload: _item(payload, set()),
-    held=("status", "is_paid", "date_paid_gmt"),
+    held=("status", "is_paid", "date_paid_gmt", "date_completed_gmt"),
 )
 
 
@@ -138,22 +138,26 @@ def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime)
     updated = [pk for woo_id, pk in written.items() if woo_id in held]
     _write_children(LineItem, _LINES, store, updated, joined(item.lines for item in items if item.woo_id in written))
     refunds = joined(item.refunds for item in items if item.woo_id in written)
-    returned = _write_children(Refund, _REFUNDS, store, updated, refunds)
-    record_facts(store, items, held, written, new_guests, [row[:3] for row in returned if row[3]])
+    returned, stale = _write_children(Refund, _REFUNDS, store, updated, refunds)
+    new = [row[:3] for row in returned if row[3]]
+    lost = [(refund.woo_id, refund.order_id, refund.amount) for refund in stale]
+    record_facts(store, items, held, written, new_guests, new, lost, at)
     return written
 
 
 def _write_children(model, sql, store, updated, rows):
-    """Replace what the orders have of lines or refunds; returns what the statement returns."""
+    """Replace what the orders have of lines or refunds; returns what the statement returns, and the rows that went."""
+    stale = []
     with bound_cursor() as cursor:
         if updated:
             cursor.execute(
                 _STALE.format(table=model._meta.db_table), {"store": store.pk, "orders": updated, "rows": rows}
             )
-            if stale := [pk for (pk,) in cursor.fetchall()]:
+            if pks := [pk for (pk,) in cursor.fetchall()]:
+                stale = list(model.objects.filter(pk__in=pks))
                 # By Django, which knows what else refers to them.
-                model.objects.filter(pk__in=stale).delete()
+                model.objects.filter(pk__in=pks).delete()
         if rows == "[]":
-            return []
+            return [], stale
         cursor.execute(sql, {"store": store.pk, "rows": rows})
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.description else [], stale
