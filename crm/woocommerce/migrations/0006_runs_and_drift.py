@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('stores', '0002_store_logo'),
-        ('woocommerce', '0004_connection'),
+        ('woocommerce', '0005_claimed_by'),
     ]
 
     operations = [
