@@ -10,38 +10,22 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Prefetch
+from django.utils import timezone
 
 from crm.events.models import Event
-from crm.orders.models import Customer, LineItem, Order, Refund, RefundLine
+from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
 from . import ledger
 from .ledger import Kind, Posting
+from .limits import Rooms
 from .models import Account, LedgerEntry, Program
-from .rules import ZERO, Amounts, Line, LinePoints, Refunded, Rule, divide, fees_of, plain, worth
-
-# The customer has the money back, or never paid it. A status that a shop made up says neither.
-VOID = {"cancelled", "refunded", "failed"}
+from .reckoning import VOID, Reckoning, kept_on, owner_of
+from .rules import plain
 
 
 class AccountsChanged(Exception):
     """An order went to another customer while it was being settled; the next try sees it there."""
-
-
-def targets(order: Order, refunds: list[Refunded], rule: Rule, kept: Iterable[LinePoints] = ()) -> list[LinePoints]:
-    """The points that each part of an order should have as it stands, in the order of its parts.
-
-    A part that is among the `kept` ones earns by what it first earned by. A line that was taken out of the order is in none of them:
-    it should have nothing. No queries if the order's lines were prefetched.
-    """
-    fees, fees_tax = fees_of(order.fee_lines)
-    amounts = Amounts(order.total, order.total_tax, order.shipping_total, order.shipping_tax, fees, fees_tax)
-    lines = [Line(str(line.woo_id), line.total, line.total_tax) for line in order.line_items.all()]
-    parts = divide(rule, amounts, lines)
-    rates = {points.line: points.by for points in kept}
-    void = order.status in VOID or order.deleted_at is not None
-    return worth(rule, amounts, parts, rates, refunds, void=void)
 
 
 @transaction.atomic
@@ -68,7 +52,7 @@ def settle(
     if joined := [pk for pk in guests if pk in accounts and accounts[pk].balance]:
         ledger.join(store, joined)
     # Read under the lock: whoever settles the same orders waits, and then finds what was posted.
-    states = _states(store, order_ids, owners, accounts, program, opened)
+    states = _states(store, order_ids, owners, accounts, program, opened, history)
     entries = ledger.post_many([posting for state in states for posting in state.departures()])
     for state in states:
         state.add(entries)
@@ -93,56 +77,16 @@ def _owners(store, order_ids) -> dict[int, int]:
     }
 
 
-LINE_FIELDS = ["order", "woo_id", "total", "total_tax"]
-
-
-def _what_counts(store, order_ids):
-    """Orders without the addresses and meta data, which weigh more than all the rest."""
-    return (
-        Order.objects.for_store(store)
-        .filter(pk__in=order_ids)
-        .select_related("customer")
-        .prefetch_related(Prefetch("line_items", LineItem.objects.only(*LINE_FIELDS).order_by("pk")))
-        .only(
-            "woo_id", "status", "deleted_at", "currency", "total", "total_tax", "shipping_total", "shipping_tax", "fee_lines",
-            "customer__joined_to",
-        )
-    )  # fmt: skip
-
-
-def refunds_of(orders: Iterable[Order]) -> dict[int, list[Refunded]]:
-    """The refunds of each order, by the order's primary key."""
-    refunds: dict[int, list[Refunded]] = defaultdict(list)
-    lines = RefundLine.objects.select_related("line_item").only("refund", "total", "total_tax", "line_item__woo_id")
-    rows = Refund.objects.filter(order__in=orders).only("order", "amount").order_by("pk")
-    for refund in rows.prefetch_related(Prefetch("lines", lines.order_by("pk"))):
-        refunds[refund.order_id].append(_refunded(refund))
-    return refunds
-
-
-def _refunded(refund) -> Refunded:
-    lines = list(refund.lines.all())
-    if not lines:
-        return Refunded(refund.amount)
-    known: dict[str, tuple[Decimal, Decimal]] = {}
-    for line in lines:
-        if line.line_item:
-            key = str(line.line_item.woo_id)
-            total, tax = known.get(key, (ZERO, ZERO))
-            known[key] = (total + line.total, tax + line.total_tax)
-    goods, tax = sum((line.total for line in lines), ZERO), sum((line.total_tax for line in lines), ZERO)
-    return Refunded(refund.amount, goods, tax, known)
-
-
-def _states(store, order_ids, owners, accounts, program, opened) -> list["_State"]:
-    orders = list(_what_counts(store, order_ids).order_by("pk"))
-    refunds = refunds_of(orders)
+def _states(store, order_ids, owners, accounts, program, opened, history) -> list["_State"]:
+    reckoning = Reckoning(store, order_ids, at=timezone.now() if history else None)
+    orders = reckoning.orders
+    rooms = Rooms(program, orders)
     entries = defaultdict(list)
     for entry in LedgerEntry.objects.filter(order__in=orders).select_related("account__customer").order_by("pk"):
         entries[entry.order_id].append(entry)
     states = []
     for order in orders:
-        state = _State(order, program, refunds[order.pk], order.pk in opened, entries[order.pk])
+        state = _State(order, program, reckoning, rooms, order.pk in opened, entries[order.pk])
         if state.owner_id != owners.get(order.pk):
             raise AccountsChanged(f"order {order.pk}")
         state.account = accounts.get(state.owner_id)
@@ -156,7 +100,8 @@ class _State:
 
     order: Order
     program: Program
-    refunds: list[Refunded]
+    reckoning: Reckoning
+    rooms: Rooms
     opened: bool
     entries: list[LedgerEntry]
     account: Account | None = None
@@ -164,8 +109,7 @@ class _State:
 
     @property
     def owner_id(self) -> int | None:
-        customer = self.order.customer
-        return (customer.joined_to_id or customer.pk) if customer else None
+        return owner_of(self.order)
 
     def _is_owners(self, entry) -> bool:
         # A joined guest's points went to the owner in one sum.
@@ -183,6 +127,7 @@ class _State:
         for entry in self.entries:
             if not self._is_owners(entry):
                 held[entry.account_id] += entry.points - entry.shortfall
+        kept = kept_on(self.entries)
         return [
             Posting(
                 account_id,
@@ -190,10 +135,10 @@ class _State:
                 -points,
                 self._cause(place),
                 order_id=self.order.pk,
-                rule=self._rule.dump() | {"why": "moved", "currency": self.order.currency},
+                rule=kept.rule.dump() | {"why": "moved", "currency": self.order.currency},
             )
             for place, (account_id, points) in enumerate(held.items(), len(self.entries) + 1)
-            if points > 0
+            if kept and points > 0
         ]
 
     def difference(self, history) -> list[Posting]:
@@ -201,52 +146,42 @@ class _State:
         account_id = self.account.pk if self.account else self.entries[-1].account_id if self.entries else None
         if account_id is None or not (self.entries or self._may_open):
             return []
-        lines = targets(self.order, self.refunds, self._rule, self._kept)
-        now = sum(line.points for line in lines)
-        base, back = sum((line.base for line in lines), ZERO), sum((line.back for line in lines), ZERO)
+        kept = kept_on(self.entries)
+        tier = self.account.tier if self.account else ""
+        room = None if kept else self.rooms.left(self.order)
+        worth = self.reckoning.worth(self.order, tier=tier, room=room, kept=kept)
         before = sum(entry.points - entry.shortfall for entry in self.entries if self._is_owners(entry))
-        points = now - before
+        points = worth.points - before
         if points == 0 or (points > 0 and not self.program.active):
             return []
+        self.rooms.take(self.order, points)
         posting = Posting(
             account_id,
             Kind.EARN if points > 0 else Kind.REVERSE,
             points,
             self._cause(len(self.entries) + 1),
             order_id=self.order.pk,
-            rule=self._rule.dump()
+            rule=worth.rule.dump()
             | {
-                "why": self._why(back, history),
+                "why": self._why(worth.back, history),
                 "currency": self.order.currency,
-                "base": plain(base),
-                "back": plain(back),
-                "worth": now,
+                "base": plain(worth.base),
+                "back": plain(worth.back),
+                "worth": worth.points,
                 "before": before,
-                "lines": [line.dump() for line in lines],
+                "lines": [line.dump() for line in worth.lines],
             },
         )
         if points > 0:
             # What could not be taken back from this order's points is still with the customer.
-            kept = min(points, max(sum(entry.shortfall for entry in self.entries), 0))
-            posting.points, posting.shortfall = points - kept, -kept
+            there = min(points, max(sum(entry.shortfall for entry in self.entries), 0))
+            posting.points, posting.shortfall = points - there, -there
         return [posting]
 
     @property
     def _may_open(self) -> bool:
         # A rate in rupees says nothing about dollars.
         return self.opened and self.program.active and self.order.currency == self.program.store.currency
-
-    @property
-    def _rule(self) -> Rule:
-        kept = next((entry.rule for entry in reversed(self.entries) if "rate" in entry.rule), None)
-        return Rule.load(kept) if kept else self.program.rule
-
-    @property
-    def _kept(self) -> list[LinePoints]:
-        """What the parts first earned by."""
-        return [
-            LinePoints.load(kept) for kept in next((e.rule["lines"] for e in self.entries if "lines" in e.rule), [])
-        ]
 
     def _cause(self, place: int) -> str:
         return f"order:{self.order.woo_id}:{place}"
@@ -269,8 +204,11 @@ def expected(order: Order, program: Program) -> int:
         return 0
     if order.pk not in _announced(program, {order.pk}):
         return 0
-    lines = targets(order, refunds_of([order])[order.pk], program.rule)
-    return sum(line.points for line in lines)
+    reckoning = Reckoning(program.store, [order.pk])
+    found = reckoning.orders[0]
+    tier = Account.objects.filter(customer=owner_of(found)).values_list("tier", flat=True).first() or ""
+    room = Rooms(program, reckoning.orders).left(found)
+    return reckoning.worth(found, tier=tier, room=room).points
 
 
 HISTORY_BATCH = 500
@@ -294,10 +232,16 @@ def award(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
 
 def preview(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
     """What `award` would return; nothing is posted."""
-    rule = Program.objects.get(store=store).rule
-    orders = list(_what_counts(store, order_ids))
-    refunds = refunds_of(orders)
-    earned = (
-        (order.customer, sum(line.points for line in targets(order, refunds[order.pk], rule))) for order in orders
-    )
-    return [(customer.joined_to_id or customer.pk, points) for customer, points in earned if points]
+    program = Program.objects.select_related("store").get(store=store)
+    reckoning = Reckoning(store, order_ids, at=timezone.now())
+    rooms = Rooms(program, reckoning.orders)
+    tiers = dict(Account.objects.for_store(store).exclude(tier="").values_list("customer", "tier"))
+    earned = []
+    for order in reckoning.orders:
+        owner = owner_of(order)
+        if owner is None:
+            continue
+        if points := reckoning.worth(order, tier=tiers.get(owner, ""), room=rooms.left(order)).points:
+            rooms.take(order, points)
+            earned.append((owner, points))
+    return earned

@@ -20,6 +20,8 @@ DUST = 10**6
 # The key of goods whose lines are not known, and of what has no line.
 GOODS, SHIPPING, FEES = "goods", "shipping", "fees"
 ZERO, ONE = Decimal(0), Decimal(1)
+# Of a line's points: what is kept even if it is nothing.
+REQUIRED = {"points", "earned", "base", "back", "rate"}
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class LinePoints:
 
     `line` is the line's number in the shop; "goods", "shipping" or "fees" for what has none; "bonus:7" for a campaign's extra points.
     `points` is what the part should have now: of the points that it `earned`, those of what is left when `back` is taken off `base`.
-    `base` and `back` are money; `rule` and `campaign` are versions; `of` are the parts that a bonus was given for.
+    `base` and `back` are money; `rule` and `campaign` are versions; a `bonus` is given for the parts `of`.
     """
 
     line: str
@@ -115,18 +117,23 @@ class LinePoints:
     rule: int | None = None
     campaign: int | None = None
     excluded: str = ""
+    bonus: int = 0
     of: tuple[str, ...] = ()
 
     def dump(self) -> dict:
         """As JSON, without what says nothing."""
         numbers = {name: plain(getattr(self, name)) for name in ("base", "back", "rate", "multiplier")}
         kept = asdict(self) | numbers | {"of": list(self.of)}
-        return {name: value for name, value in kept.items() if value not in (None, "", [])}
+        return {name: value for name, value in kept.items() if value or name in REQUIRED}
 
     @classmethod
     def load(cls, kept: dict) -> "LinePoints":
         numbers = {name: Decimal(kept[name]) for name in ("base", "back", "rate", "multiplier")}
         return cls(**kept | numbers | {"of": tuple(kept.get("of", ()))})
+
+    @property
+    def as_bonus(self) -> Bonus | None:
+        return Bonus(self.campaign or 0, self.bonus, self.of) if self.bonus else None
 
     @property
     def by(self) -> Rate:
@@ -255,19 +262,29 @@ def worth(
         rates = {key: Rate(by.rate, excluded=by.excluded or "minimum") for key, by in rates.items()}
         bases = dict.fromkeys(bases, ZERO)
     bonuses = [bonus for bonus in bonuses if any(bases.get(key) for key in bonus.of)]
-    exact = [Fraction(bases[key]) * Fraction(by.rate) * Fraction(by.multiplier) for key, by in rates.items()]
-    exact += [Fraction(bonus.points) for bonus in bonuses]
-    earned = _dealt(rule, exact)
     back = bases if void else _given_back(rule, amounts, parts, bases, refunds)
     lines = [
         LinePoints(key, 0, 0, bases[key], back[key], rounding=rule.rounding, **vars(by)) for key, by in rates.items()
     ]
     for bonus in bonuses:
         base, gone = (sum((of[key] for key in bonus.of if key in of), ZERO) for of in (bases, back))
-        lines.append(LinePoints(bonus.key, 0, 0, base, gone, ZERO, rule.rounding, campaign=bonus.campaign, of=bonus.of))
+        lines.append(
+            LinePoints(
+                bonus.key, 0, 0, base, gone, ZERO, rule.rounding, campaign=bonus.campaign, bonus=bonus.points, of=bonus.of
+            )
+        )  # fmt: skip
+    return reckon(rule, lines)
+
+
+def reckon(rule: Rule, lines: Sequence[LinePoints]) -> list[LinePoints]:
+    """The same lines with the points that follow from all that is kept of them. Anyone can work out again what an entry says."""
+    exact = [
+        Fraction(line.bonus) if line.bonus else Fraction(line.base) * Fraction(line.rate) * Fraction(line.multiplier)
+        for line in lines
+    ]
     return [
         replace(line, earned=whole, points=_left(line, whole, number))
-        for line, (whole, number) in zip(lines, earned, strict=True)
+        for line, (whole, number) in zip(lines, _dealt(rule, exact), strict=True)
     ]
 
 

@@ -199,6 +199,24 @@ def make_account(customer, points=0) -> Account:
     return account
 
 
+def make_earning_rule(thing, rate, **fields):
+    """Another rate for a product, a variation or a category; switched on unless told."""
+    from loyalty.models import EarningRule
+
+    kind = "category" if isinstance(thing, Category) else "product"
+    return EarningRule.objects.create(
+        store=thing.store, **{kind: thing, "rate": Decimal(rate), "active": True} | fields
+    )
+
+
+def make_campaign(store, multiplier=2, **fields):
+    """Double points for everything and at any time; switched on unless told."""
+    from loyalty.models import Campaign
+
+    defaults = {"name": "Festival", "multiplier": Decimal(multiplier), "active": True}
+    return Campaign.objects.create(store=store, **defaults | fields)
+
+
 # --- support ---
 
 

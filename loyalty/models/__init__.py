@@ -2,5 +2,6 @@
 
 from .ledger import Account, LedgerEntry
 from .program import Program
+from .rules import Campaign, EarningRule, Occasion, RuleVersion
 
-__all__ = ["Account", "LedgerEntry", "Program"]
+__all__ = ["Account", "Campaign", "EarningRule", "LedgerEntry", "Occasion", "Program", "RuleVersion"]

@@ -21,6 +21,8 @@ class Account(models.Model):
         Customer, models.RESTRICT, related_name="points_account", verbose_name=_("customer")
     )
     balance = models.BigIntegerField(_("balance"), default=0, editable=False)
+    # The key of the tier that the customer is in; empty without tiers.
+    tier = models.CharField(_("tier"), max_length=40, blank=True, editable=False)
     created_at = models.DateTimeField(_("opened at"), default=now, editable=False)
 
     objects = AccountQuerySet.as_manager()

@@ -17,6 +17,12 @@ class ProgramQuerySet(models.QuerySet):
         return self.filter(store=store)
 
 
+def _cap(name):
+    return models.PositiveBigIntegerField(
+        name, null=True, blank=True, validators=[MinValueValidator(1)], help_text=_("Empty: no limit.")
+    )
+
+
 class Program(models.Model):
     """How a store's customers earn points. A change of it never changes what was earned before."""
 
@@ -45,12 +51,41 @@ class Program(models.Model):
         max_length=10,
         choices=Rounding,
         default=Rounding.DOWN,
-        help_text=_("Once for each order, after everything that counts was added up."),
+    )
+    rounds_lines = models.BooleanField(
+        _("round each line"),
+        default=False,
+        help_text=_("Off: once for each order, after everything that counts was added up."),
     )
     # What customers pay for the goods always counts, after discounts.
     counts_shipping = models.BooleanField(_("shipping counts"), default=False)
     counts_taxes = models.BooleanField(_("taxes count"), default=False)
     counts_fees = models.BooleanField(_("fees count"), default=False)
+    excludes_sale = models.BooleanField(
+        _("reduced goods earn nothing"),
+        default=False,
+        help_text=_("Goods sold for less than their regular price, coupons aside."),
+    )
+    excludes_gift_cards = models.BooleanField(_("gift cards earn nothing"), default=True)
+    minimum_spend = models.DecimalField(
+        _("minimum spend"),
+        max_digits=16,
+        decimal_places=4,
+        default=0,
+        validators=[MinValueValidator(0)],
+        help_text=_("An order of which less counts earns nothing. 0: no minimum."),
+    )
+    cap_order = _cap(_("most points of an order"))
+    cap_day = _cap(_("most points of a customer's orders in a day"))
+    cap_month = _cap(_("most points of a customer's orders in a month"))
+    cap_customer = _cap(_("most points of all of a customer's orders"))
+    stacks_multipliers = models.BooleanField(
+        _("multiply multipliers"),
+        default=False,
+        help_text=_(
+            "If a campaign for a tier and another campaign fit: 2 and 3 make 6. Off: the highest counts alone."
+        ),
+    )
     point_value = models.DecimalField(
         _("what one point is worth"),
         max_digits=14,
@@ -80,6 +115,7 @@ class Program(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(rate__gt=0), name="program_rate_positive"),
             models.CheckConstraint(condition=models.Q(point_value__gte=0), name="program_value_not_negative"),
+            models.CheckConstraint(condition=models.Q(minimum_spend__gte=0), name="program_minimum_not_negative"),
         ]
 
     def __str__(self):
@@ -95,6 +131,9 @@ class Program(models.Model):
             shipping=self.counts_shipping,
             taxes=self.counts_taxes,
             fees=self.counts_fees,
+            by_line=self.rounds_lines,
+            minimum=self.minimum_spend,
+            cap=self.cap_order,
         )
 
     def worth(self, points: int) -> Decimal | None:
