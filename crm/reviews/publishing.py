@@ -40,7 +40,12 @@ def approve(answer: Answer, user: User, at: datetime) -> None:
         "status": "approved",
     }
     _decide(answer, Answer.State.APPROVED, "", user, at)
-    push.queue(invitation.store, PUSH_KIND, f"answer:{answer.pk}", payload)
+    try:
+        push.queue(
+            invitation.store, PUSH_KIND, f"answer:{answer.pk}", payload, customer=order.customer, order=order, at=at
+        )
+    except push.BadPayload as error:
+        raise CannotPublish(str(error)) from error
 
 
 def obstacle(answer: Answer) -> str:

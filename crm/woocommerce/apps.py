@@ -9,7 +9,8 @@ class WooCommerceConfig(AppConfig):
     def ready(self):
         from crm.work import schedules
 
-        from . import product_reviews  # noqa: F401 (a kind of push)
+        # The kinds of writes register themselves.
+        from .pushes import coupons, meta, order_notes, order_status, product_reviews, refunds  # noqa: F401
 
         schedules.every(5, "poll the shops", "crm.woocommerce.tasks.poll")
         schedules.every(15, "look after the webhooks", "crm.woocommerce.tasks.look_after_webhooks")

@@ -1,112 +1,282 @@
 """Write into a shop, once for each reason, and compare what it made of it with what was asked.
 
 A write is a row first (`queue`). It is sent outside any transaction. A request that was sent and never answered may have worked: the
-next attempt looks for what it would have made before it sends anything again.
+next attempt looks for what it would have made before it sends anything again. The kinds of writes are in `pushes/`.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import orjson
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 from crm.work import drain
 from crm.work.wake import wake
 
 from .client import Client
+from .deliveries import reread
 from .errors import WooCommerceError
 from .models import Push
+from .models.pushes import LONGEST_KEY
+from .pushes.payloads import BadPayload, Payload
+from .saving.page import encode
+
+Outcome = Push.Outcome
 
 
 class Differs(Exception):
     """The shop made something else of it than was asked for; the text says what."""
 
 
+class Refused(Exception):
+    """This write can't be; the text tells people why."""
+
+
 class Kind:
     """One kind of write. Methods speak with the shop through the client and raise WooCommerceError."""
+
+    payload: type[Payload]
+    # What to read again once it is written, so that the mirror need not wait for a webhook.
+    resource = ""
+    # How long a request whose answer never came may still be at work in the shop, where the shop itself does not see to it
+    # that the same twice is once. Neither looking nor sending again means anything before.
+    AT_WORK = timedelta(0)
 
     def look(self, client: Client, push: Push) -> dict | None:
         """What an earlier attempt has made in the shop, if it has."""
         raise NotImplementedError
 
     def send(self, client: Client, push: Push) -> dict:
-        """Make it; returns the shop's answer."""
+        """Make it; returns the shop's answer. Raises Refused where there is no use in asking."""
         raise NotImplementedError
 
     def confirm(self, push: Push, answer: dict) -> None:
         """Compare the answer with what was asked. Raises Differs."""
         raise NotImplementedError
 
+    def undo(self, client: Client, push: Push, answer: dict) -> bool:
+        """Take back what differs; returns whether nothing of it is left. Done where it would do harm, and must bear being done twice."""
+        return False
+
+    def kept(self, push: Push, answer: dict) -> dict:
+        """What of the answer is worth keeping."""
+        return answer
+
+    def number_to_reread(self, push: Push) -> int | None:
+        return push.payload.get("order") or push.woo_id
+
 
 KINDS: dict[str, Kind] = {}
-_CONFIRMED: dict[str, list[Callable[[Push], None]]] = defaultdict(list)
+Hearer = Callable[[Push], None]
+_CONFIRMED: dict[str, list[Hearer]] = defaultdict(list)
+_REFUSED: dict[str, list[Hearer]] = defaultdict(list)
 
 
 def register(name: str, kind: Kind) -> None:
     KINDS[name] = kind
 
 
-def on_confirmed(kind: str, function: Callable[[Push], None]) -> None:
+def on_confirmed(kind: str, function: Hearer) -> None:
     """Have `function(push)` called once a push of this kind is confirmed, in one transaction with that."""
     if function not in _CONFIRMED[kind]:
         _CONFIRMED[kind].append(function)
 
 
+def on_refused(kind: str, function: Hearer) -> None:
+    """Have `function(push)` called when a push of this kind is refused, given up or withdrawn, in one transaction with that.
+
+    Where `push.sent_at` is empty, nothing of it stands in the shop. Where it is not, something does or may. Staff may have it
+    tried again, which may end in a confirmation after all.
+    """
+    if function not in _REFUSED[kind]:
+        _REFUSED[kind].append(function)
+
+
 @transaction.atomic
-def queue(store: Store, kind: str, key: str, payload: dict, *, at: datetime | None = None) -> Push:
-    """Owe the shop a write, in the caller's transaction. `key` names its reason: the same once more gives the row there is."""
+def queue(
+    store: Store,
+    kind: str,
+    key: str,
+    payload: dict,
+    *,
+    customer: Customer | None = None,
+    order: Order | None = None,
+    at: datetime | None = None,
+) -> Push:
+    """Owe the shop a write, in the caller's transaction. `key` names its reason: the same once more gives the row there is.
+
+    `customer` and `order` say whom it is about, where the payload doesn't. Raises LookupError for an unknown kind and
+    BadPayload (a ValueError) for what the shop would refuse or get wrong.
+    """
     if kind not in KINDS:
         raise LookupError(f"No kind of push is named {kind}.")
+    if push := Push.objects.filter(store=store, kind=kind, key=key).first():
+        return push
     at = at or timezone.now()
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise BadPayload({"key": [_("Between 1 and %(size)d characters.") % {"size": LONGEST_KEY}]})
+    payload = KINDS[kind].payload.cleaned(store, payload, at)
+    if order is None and "order" in payload:
+        order = Order.objects.for_store(store).select_related("customer").filter(woo_id=payload["order"]).first()
+    if customer is None and "customer" in payload:
+        customer = Customer.objects.for_store(store).filter(woo_id=payload["customer"]).first()
+    about = {"order": order, "customer": customer or (order.customer if order else None)}
     push, created = Push.objects.get_or_create(
-        store=store, kind=kind, key=key, defaults={"payload": payload, "due_at": at, "created_at": at}
+        store=store, kind=kind, key=key, defaults={"payload": payload, "due_at": at, "created_at": at} | about
     )
     if created:
         wake(Push)
     return push
 
 
+@transaction.atomic
+def withdraw(push: Push, at: datetime) -> bool:
+    """Owe it no more; returns whether that was possible. What may have left already is not withdrawn before its end is known."""
+    push = Push.objects.select_for_update().get(pk=push.pk)
+    is_waiting = push.state == Push.State.DUE and push.sent_at is None
+    if not is_waiting and push.state != Push.State.PARKED:
+        return False
+    push.state, push.outcome, push.settled_at, push.waits_for_shop = Push.State.DONE, Outcome.WITHDRAWN, at, False
+    push.save(update_fields=["state", "outcome", "settled_at", "waits_for_shop"])
+    if is_waiting:
+        _tell(_REFUSED, push)
+    return True
+
+
+def mark(push: Push) -> str:
+    """Names the push in the shop, the same for each attempt and for no other write."""
+    return hashlib.sha256(f"{push.store.public_id}:{push.kind}:{push.key}".encode()).hexdigest()[:32]
+
+
 def perform(pushes: list[Push], at: datetime) -> None:
     for push in pushes:
-        try:
-            answer = _send(push)
-        except WooCommerceError as error:
-            if error.permanent and error.status:
-                # The shop itself has said no: nothing was made there.
-                Push.objects.filter(pk=push.pk).update(outcome=Push.Outcome.REFUSED)
-            drain.fail(push, str(error), at, permanent=error.permanent)
-            continue
-        push.answer, push.woo_id = answer, _number(answer)
-        try:
-            KINDS[push.kind].confirm(push, answer)
-        except Differs as error:
-            Push.objects.filter(pk=push.pk).update(answer=push.answer, woo_id=push.woo_id)
-            drain.fail(push, str(error), at, permanent=True)
-            continue
-        with transaction.atomic():
-            push.outcome = Push.Outcome.CONFIRMED
-            push.save(update_fields=["outcome", "answer", "woo_id"])
-            drain.settle([push], at)
-            for function in _CONFIRMED[push.kind]:
-                function(push)
+        kind = KINDS.get(push.kind)
+        if kind is None:
+            drain.fail(push, _("Nobody knows how to write this any more."), at, permanent=True)
+        elif push.sent_at and at < push.sent_at + kind.AT_WORK:
+            text = _("The shop may still be at work on it; it is looked for later.")
+            drain.postpone(push, push.sent_at + kind.AT_WORK, push.error or text)
+        else:
+            _try(push, kind, at)
 
 
-def _send(push: Push) -> dict:
-    kind = KINDS[push.kind]
+def _try(push, kind, at):
+    try:
+        _make(push, kind, at)
+    except Refused as error:
+        _refuse(push, str(error), at)
+    except WooCommerceError as error:
+        if _is_of_the_shop(error):
+            _wait_for_shop(push, error, at)
+        elif error.permanent:
+            _refuse(push, str(error), at)
+        else:
+            drain.fail(push, str(error), at)
+            Push.objects.filter(pk=push.pk, waits_for_shop=True).update(waits_for_shop=False)
+    else:
+        _settle(push, kind, at)
+
+
+def _make(push, kind, at):
     with Client(push.store) as client:
-        if push.outcome == Push.Outcome.SENT and (found := kind.look(client, push)) is not None:
-            return found
-        # Before the request leaves: from now on nobody knows whether it has worked until an answer is held.
-        Push.objects.filter(pk=push.pk).update(outcome=Push.Outcome.SENT)
+        found = kind.look(client, push) if push.sent_at else None
+        answer = _send(push, kind, client, at) if found is None else found
+        push.answer, push.woo_id = orjson.loads(encode(kind.kept(push, answer))), _number(answer)
+        try:
+            kind.confirm(push, answer)
+        except Differs as error:
+            if not kind.undo(client, push, answer):
+                raise Refused(str(error)) from error
+            push.sent_at = None
+            raise Refused(_("%(difference)s It was taken back.") % {"difference": error}) from error
+
+
+def _send(push, kind, client, at):
+    # Before the request leaves: from now on nobody knows whether it has worked until an answer is held.
+    push.outcome, push.sent_at = Outcome.SENT, at
+    claimed = Push.objects.filter(pk=push.pk, state=Push.State.RUNNING, attempts=push.attempts)
+    if not claimed.update(outcome=push.outcome, sent_at=at):
+        raise drain.LeaseLost
+    try:
         answer = kind.send(client, push)
+    except Refused:
+        push.sent_at = None
+        raise
+    except WooCommerceError as error:
+        if _nothing_was_made(error):
+            push.outcome, push.sent_at = Outcome.QUEUED, None
+            claimed.update(outcome=push.outcome, sent_at=None)
+        raise
     if not isinstance(answer, dict):
-        raise WooCommerceError(_("The shop answered something that is no object."), permanent=False)
+        raise WooCommerceError(_("The shop answered something that is no object."), permanent=False, status=200)
     return answer
+
+
+def _settle(push, kind, at):
+    with transaction.atomic():
+        push.outcome, push.waits_for_shop = Outcome.CONFIRMED, False
+        push.save(update_fields=["outcome", "waits_for_shop", "answer", "woo_id"])
+        drain.settle([push], at)
+        _tell(_CONFIRMED, push)
+        if kind.resource and (number := kind.number_to_reread(push)):
+            reread([(push.store_id, kind.resource, number)], at)
+
+
+def _refuse(push, text, at):
+    push.outcome = Outcome.REFUSED
+    drain.fail(push, text, at, permanent=True)
+
+
+def tell_of_parked(pushes: list[Push]) -> None:
+    """Called in the transaction that parks them: note how they ended, and tell those who care."""
+    for push in pushes:
+        if push.outcome != Outcome.REFUSED:
+            push.outcome = Outcome.GIVEN_UP
+        push.waits_for_shop = False
+        push.save(update_fields=["outcome", "waits_for_shop", "answer", "woo_id", "sent_at"])
+        _tell(_REFUSED, push)
+
+
+def _tell(hearers, push):
+    for function in hearers[push.kind]:
+        function(push)
+
+
+def _nothing_was_made(error) -> bool:
+    """Whether somebody said no before the shop began; a server in trouble, or one that only stopped waiting, may be further."""
+    status = error.status or 0
+    return 300 <= status < 500 and status != 408
+
+
+def _is_of_the_shop(error) -> bool:
+    """Whether any other write would have failed like this: nobody answers, or it is the address, the keys, a firewall, a gateway."""
+    status = error.status
+    if status == 404:
+        return error.code in ("", "rest_no_route")
+    return status is None or 300 <= status < 400 or status in (401, 403, 429, *range(502, 505), *range(520, 525))
+
+
+def _wait_for_shop(push, error, at):
+    """Whatever ails the shop, it need not be asked for every write that waits: they wait together, and another one asks next time."""
+    drain.fail(push, str(error), at)
+    waiting = Push.objects.filter(store=push.store_id, state=Push.State.DUE)
+    group = waiting.filter(waits_for_shop=True, due_at__gt=at).exclude(pk=push.pk).order_by("due_at").first()
+    until = group.due_at if group else at + push.backoff()
+    waiting.filter(pk=push.pk).update(due_at=until + timedelta(seconds=1), waits_for_shop=True)
+    # Who has waited long enough has a last try of its own.
+    others = waiting.filter(due_at__lt=until, attempts__lt=Push.MAX_ATTEMPTS - 1).exclude(pk=push.pk)
+    others.exclude(waits_for_shop=True, due_at__gt=at).update(
+        due_at=until, attempts=F("attempts") + 1, waits_for_shop=True, error=str(error)
+    )
 
 
 def _number(answer: dict) -> int | None:
     number = answer.get("id")
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63 else None

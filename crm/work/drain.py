@@ -94,9 +94,8 @@ def release_the_dead(at: datetime) -> int:
 
 
 def _park_the_hopeless(model, at):
-    model.objects.lease_expired(at).filter(attempts__gte=model.MAX_ATTEMPTS).update(
-        state=DueWork.State.PARKED, error="The process died each time this was tried.", settled_at=at
-    )
+    for row in model.objects.lease_expired(at).filter(attempts__gte=model.MAX_ATTEMPTS):
+        fail(row, "The process died each time this was tried.", at, permanent=True)
 
 
 def _perform(model, rows, at):
@@ -135,15 +134,31 @@ def fail(row: DueWork, error: Exception | str, at: datetime, permanent: bool = F
     """Keep the error and try again later, or park the row when that is hopeless."""
     give_up = permanent or row.attempts >= row.MAX_ATTEMPTS
     text = error if isinstance(error, str) else describe(error)
-    _owned([row]).update(
-        state=DueWork.State.PARKED if give_up else DueWork.State.DUE,
-        due_at=at if give_up else at + row.backoff(),
-        leased_until=None,
-        error=text,
-        settled_at=at if give_up else None,
-    )
+    if give_up:
+        try:
+            _park(row, text, at)
+        except Exception as second:
+            # Somebody has to hear of it and can't: better tried once more than given up in silence.
+            give_up, text = False, f"{text}\n{describe(second)}"
+    if not give_up:
+        _owned([row]).update(
+            state=DueWork.State.DUE, due_at=at + row.backoff(), leased_until=None, error=text, settled_at=None
+        )
     level = logging.ERROR if give_up else logging.WARNING
     logger.log(level, "%s %s: attempt %d failed: %s", row._meta.label, row.pk, row.attempts, text.splitlines()[0])
+
+
+@transaction.atomic
+def _park(row, text, at):
+    if _owned([row]).update(state=DueWork.State.PARKED, due_at=at, leased_until=None, error=text, settled_at=at):
+        type(row).on_parked([row], at)
+
+
+def postpone(row: DueWork, until: datetime, error: str) -> None:
+    """Put a claimed row back untried: this attempt does not count."""
+    _owned([row]).update(
+        state=DueWork.State.DUE, due_at=until, attempts=F("attempts") - 1, leased_until=None, error=error
+    )
 
 
 def describe(error: Exception) -> str:

@@ -76,6 +76,10 @@ class DueWork(models.Model):
         """Do what these claimed rows ask for; an exception fails the batch (it is then tried row by row)."""
         raise NotImplementedError
 
+    @classmethod
+    def on_parked(cls, rows: list, at) -> None:
+        """What else has to be known once these rows are given up; in one transaction with that."""
+
     def backoff(self) -> timedelta:
         """How long to wait after the attempt that was just made."""
         return BACKOFF[min(max(self.attempts, 1), len(BACKOFF)) - 1]

@@ -152,7 +152,8 @@ def get_refund(call: Call, order_id: int, refund_id: int) -> Response:
 
 def create_refund(call: Call, order_id: int) -> Response:
     known = ("amount", "reason", "line_items", "api_refund", "api_restock", "meta_data")
-    refund = call.shop.create_refund(order_id, **{key: call.body[key] for key in known if key in call.body})
+    given = {key: call.body[key] for key in known if key in call.body}
+    refund = call.shop.create_refund(order_id, **{"api_refund": True} | given)
     # WooCommerce forgets to put the order's id into this address.
     return call.created(call.render.refund(refund), rf"orders/(?P<order_id>[\d]+)/refunds/{refund['id']}")
 

@@ -7,6 +7,8 @@ from .pricing import TAX_RATES as RATES
 from .pricing import cents, money, number, tax_line
 from .state import Refused, stamp
 
+# Gateways that can give money back by themselves.
+PAY_BACK = ("stripe", "razorpay")
 RATE = {rate["id"]: rate for rate in RATES}
 
 
@@ -45,12 +47,12 @@ class Refunds(Orders):
         amount: str | None = None,
         reason: str = "",
         line_items: list[dict] | None = None,
-        api_refund: bool = True,
+        api_refund: bool = False,
         api_restock: bool = True,
         meta_data: list[dict] | None = None,
         at: datetime | None = None,
     ) -> dict:
-        """Write a refund as `POST /orders/<id>/refunds` does."""
+        """Write a refund as `POST /orders/<id>/refunds` does; `api_refund` has the gateway pay it back."""
         with self.lock:
             order = self.order(order_id)
             items = [item for item in line_items or [] if item.get("id")]
@@ -64,6 +66,9 @@ class Refunds(Orders):
             if wanted > self.refundable(order):
                 # WooCommerce's own oddity: a client's mistake is a 500, and `data` is a bare number.
                 raise Refused("woocommerce_rest_cannot_create_order_refund", "Invalid refund amount.", 500, bare=True)
+            if api_refund and order["payment_method"] not in PAY_BACK:
+                message = "The payment gateway for this order does not support automatic refunds."
+                raise Refused("woocommerce_rest_cannot_create_order_refund", message, 500, bare=True)
             refund = {
                 "id": self.number("post"),
                 "parent_id": order["id"],
@@ -71,7 +76,7 @@ class Refunds(Orders):
                 "amount": money(wanted),
                 "reason": reason or "",
                 "refunded_by": 1,
-                "refunded_payment": False,
+                "refunded_payment": api_refund,
                 "meta_data": [],
                 "line_items": [],
                 "shipping_lines": [],

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from crm.woocommerce import push
 from crm.woocommerce.models import Push
-from crm.woocommerce.product_reviews import words
+from crm.woocommerce.pushes.comparing import words
 from crm.work import drain
 from tests.factories import NOW, make_store
 
@@ -137,7 +137,7 @@ def test_after_an_unknown_outcome_it_looks_before_it_sends_again(shop, confirmed
 def test_a_process_that_died_after_sending_leaves_a_row_that_is_looked_up(shop, confirmed):
     row = queue(shop)
     [claimed] = drain.claim(Push, NOW)
-    push._send(claimed)  # and then the power goes
+    push._make(claimed, push.KINDS[claimed.kind], NOW)  # and then the power goes
 
     attempt(row, NOW + Push.LEASE * 2)
 
@@ -164,7 +164,7 @@ def test_an_answer_that_is_not_what_was_asked_is_parked_and_told_to_nobody(shop,
     shop.change = change
     row = attempt(queue(shop, status="approved"))
 
-    assert (row.state, row.woo_id) == ("parked", 500)
+    assert (row.state, row.outcome, row.woo_id) == ("parked", "refused", 500)
     assert next(iter(change)) in row.error
     assert confirmed == []
 

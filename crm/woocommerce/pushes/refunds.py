@@ -1,0 +1,91 @@
+"""Refunds: money that goes back once, whatever happens on the way."""
+
+from decimal import Decimal
+
+from rest_framework import serializers
+
+from ..client import Client
+from ..errors import WooCommerceError
+from ..models import Push
+from ..push import Kind, Refused, mark, register
+from .comparing import amount, compare
+from .payloads import Amount, Number, Payload
+from .waiting import SLOW
+
+TOO_MUCH = "woocommerce_rest_cannot_create_order_refund"
+SMALLEST = Decimal("0.0001")
+
+
+class RefundTax(Payload):
+    id = Number()
+    refund_total = Amount()
+
+
+class RefundLine(Payload):
+    """What of a line of the order is given back; taxes come on top of `refund_total`."""
+
+    id = Number()
+    quantity = serializers.IntegerField(min_value=0, max_value=10**6)
+    refund_total = Amount()
+    refund_tax = RefundTax(many=True, required=False)
+
+
+class RefundPayload(Payload):
+    """Both switches are asked for: left out, the shop takes them for yes."""
+
+    order = Number()
+    amount = Amount(min_value=SMALLEST)
+    reason = serializers.CharField(max_length=300, default="", allow_blank=True)
+    line_items = RefundLine(many=True, required=False)
+    # Whether the payment's gateway is to pay it back, and whether the goods are for sale again.
+    api_refund = serializers.BooleanField()
+    api_restock = serializers.BooleanField()
+
+
+class Refund(Kind):
+    payload = RefundPayload
+    resource = "orders"
+    AT_WORK = SLOW
+
+    def look(self, client: Client, push: Push) -> dict | None:
+        rows = (row for page in client.pages(f"orders/{push.payload['order']}/refunds") for row in page.rows)
+        return next((row for row in rows if reference(push) in str(row.get("reason"))), None)
+
+    def send(self, client: Client, push: Push) -> dict:
+        asked = push.payload
+        body = {name: asked[name] for name in ("amount", "api_refund", "api_restock")}
+        # In the reason and not in meta data: that is written only once the gateway has paid.
+        body["reason"] = f"{asked['reason']} ({reference(push)})".strip()
+        if asked.get("line_items"):
+            body["line_items"] = [as_numbers(line) for line in asked["line_items"]]
+        try:
+            return client.post(f"orders/{asked['order']}/refunds", body)
+        except WooCommerceError as error:
+            if error.code == TOO_MUCH:
+                # A 500, but an answer: more than is left of the order, or the gateway declines. The shop has kept nothing of it.
+                raise Refused(str(error)) from error
+            raise
+
+    def confirm(self, push: Push, answer: dict) -> None:
+        asked = push.payload
+        paid_back = answer.get("refunded_payment") if asked["api_refund"] else False
+        compare(
+            [
+                ("amount", amount(asked["amount"]), amount(answer.get("amount"))),
+                ("refunded_payment", asked["api_refund"], paid_back),
+            ]
+        )
+
+
+def reference(push: Push) -> str:
+    """What the refund is known again by."""
+    return f"ref. {mark(push)[:10]}"
+
+
+def as_numbers(line: dict) -> dict:
+    """WooCommerce's schema has these amounts as numbers."""
+    taxes = [{"id": tax["id"], "refund_total": float(tax["refund_total"])} for tax in line.get("refund_tax") or []]
+    return line | {"refund_total": float(line["refund_total"]), "refund_tax": taxes}
+
+
+register("refund", Refund())
