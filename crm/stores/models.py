@@ -124,6 +124,8 @@ class Store(models.Model):
     insecure = models.BooleanField(_("allow plain http and private addresses"), default=False)
     wc_version = models.CharField(_("WooCommerce version"), max_length=20, blank=True, editable=False)
     connected_at = models.DateTimeField(_("connected at"), null=True, editable=False)
+    # Why nothing passes between this store and its shop: another one seems to stand at the address. Empty: all is well.
+    halted = models.TextField(_("stopped, because"), blank=True, editable=False)
     # History is silent: what happened in the shop before this moment is stored and never announced.
     announce_from = models.DateTimeField(_("announce what happens from"), default=now, editable=False)
 

@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -130,6 +131,7 @@ class Client(woocommerce.API):
         self.patience, self.sleep = patience, sleep
         # Asked so far, those that were asked again included.
         self.requests = 0
+        self.halted = store.halted
 
     def __repr__(self):
         return f"<Client {self.url}>"
@@ -139,6 +141,15 @@ class Client(woocommerce.API):
 
     def __exit__(self, *exc):
         self.session.close()
+
+    @contextmanager
+    def asking_all_the_same(self) -> Iterator[None]:
+        """For the questions that find out whether a store that was halted may go on."""
+        halted, self.halted = self.halted, ""
+        try:
+            yield
+        finally:
+            self.halted = halted
 
     def get(self, endpoint: str, **params) -> Any:
         return self.ask("GET", endpoint, params=params).data
@@ -193,6 +204,9 @@ class Client(woocommerce.API):
             number += 1
 
     def ask(self, method: str, endpoint: str, data: dict | None = None, params: dict | None = None) -> Answer:
+        if self.halted:
+            # It may be right again before long: whoever has something for the shop keeps it.
+            raise WooCommerceError(self.halted, permanent=False)
         where = f"{method} {self.host} {endpoint}"
         return self._patiently(method, where, lambda: self._API__request(method, endpoint, data, params))
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from crm.events import recording
 from crm.stores.models import Store
 
+from . import identity
 from .client import Client
 from .errors import WooCommerceError
 from .models import ConnectionCheck
@@ -63,6 +64,8 @@ def check(store: Store) -> Findings:
     with Client(store, signing=signing) as client:
         _may_write(client)
         currency, country = _place(client)
+        if identity.is_known(store):
+            identity.verify(store, client, timezone.now(), thorough=True)
         return Findings(
             signing=signing,
             name=str(index.get("name") or "").strip() or client.host,

@@ -11,19 +11,26 @@ from datetime import datetime
 
 import orjson
 from django.db import connection, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 from crm.work import drain
 from crm.work.wake import wake
 
-from . import saving
+from . import identity, saving
 from .client import Client
 from .errors import WooCommerceError
-from .models import Reread, WebhookDelivery
+from .models import Reread, ShopIdentity, WebhookDelivery
 
 # Topic to resource. What an order refers to comes before the order; other topics (plug-ins', `action.…`) say nothing to the mirror.
 RESOURCES = {"product": "products", "customer": "customers", "coupon": "coupons", "order": "orders"}
+
+
+class Halted(Exception):
+    """Nothing passes between the store and its shop for now; the reason is for people."""
+
+    permanent = False
 
 
 class BadDelivery(Exception):
@@ -36,7 +43,11 @@ def apply(rows: list[WebhookDelivery], at: datetime) -> None:
     """Save what these deliveries hold. Runs in the drain's transaction; raises BadDelivery for a body that is no object."""
     pages: dict[tuple[int, str], list[dict]] = defaultdict(list)
     hints: set[tuple[int, str, int]] = set()
+    store_ids = {row.store_id for row in rows}
+    stores = Store.objects.in_bulk(store_ids)
+    known = ShopIdentity.objects.in_bulk(store_ids)
     for row in rows:
+        _admit(row, stores[row.store_id], known.get(row.store_id))
         topic, _dot, event = row.topic.partition(".")
         resource = RESOURCES.get(topic)
         if resource is None:
@@ -48,11 +59,23 @@ def apply(rows: list[WebhookDelivery], at: datetime) -> None:
             hints.add((row.store_id, resource, payload["id"]))
         else:
             pages[row.store_id, resource].append(payload)
-    stores = Store.objects.in_bulk({store_id for store_id, _resource in pages})
     order = list(RESOURCES.values())
     for store_id, resource in sorted(pages, key=lambda page: (page[0], order.index(page[1]))):
         saving.SAVERS[resource](stores[store_id], pages[store_id, resource], at)
     reread(hints, at)
+
+
+def _admit(row: WebhookDelivery, store: Store, known: ShopIdentity | None) -> None:
+    """Raises BadDelivery for what another shop sent, and Halted while it is in doubt which one stands at the address."""
+    if store.halted:
+        raise Halted(store.halted)
+    if not identity.is_own(known, store, row.source):
+        raise BadDelivery(
+            _(
+                "%(source)s sent this, which is not the shop (%(home)s). A copy of a shop has its webhooks and their secret, too: delete them there."
+            )
+            % {"source": row.source, "home": known.home if known else store.url}
+        )
 
 
 def decode(row: WebhookDelivery) -> dict | None:
@@ -121,11 +144,14 @@ def read_again(rows: list[Reread], at: datetime) -> None:
 
 
 def _read(row: Reread) -> dict | None:
-    try:
-        with Client(row.store) as client:
+    with Client(row.store) as client:
+        try:
             return client.get(f"{row.resource}/{row.woo_id}")
-    except WooCommerceError as error:
-        # Not any 404: that of a shop whose API is switched off says nothing about the object.
-        if error.status == 404 and is_gone(error.code):
-            return None
-        raise
+        except WooCommerceError as error:
+            # Not any 404: that of a shop whose API is switched off says nothing about the object.
+            if error.status != 404 or not is_gone(error.code):
+                raise
+        # Nor does that of another shop.
+        if identity.is_known(row.store):
+            identity.verify(row.store, client, timezone.now())
+        return None

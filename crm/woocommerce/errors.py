@@ -26,6 +26,13 @@ class WooCommerceError(Exception):
         self.retry_after: float | None = None
 
 
+class WrongShop(WooCommerceError):
+    """Another shop than the one that is mirrored answers."""
+
+    def __init__(self, message: str):
+        super().__init__(message, permanent=True)
+
+
 RETRIED = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from crm.stores.models import Store
 
+from . import incidents
 from .client import Client
 from .models import Resource, SyncRun, SyncState
 
@@ -110,17 +111,17 @@ class Record:
         SyncRun.objects.filter(pk=self.run.pk).update(seen_at=timezone.now(), **counted, **fields)
 
     def finish(self, errors: list[str]) -> None:
-        self.note(
-            outcome=Outcome.INCOMPLETE if errors else Outcome.DONE,
-            finished_at=timezone.now(),
-            error="\n".join(errors),
-        )
+        now = timezone.now()
+        self.note(outcome=Outcome.INCOMPLETE if errors else Outcome.DONE, finished_at=now, error="\n".join(errors))
+        incidents.sync_worked(self.store, now)
 
     def __exit__(self, kind, error, traceback) -> None:
         if error is None:
             return
         if isinstance(error, Exception):
-            self.note(outcome=Outcome.FAILED, finished_at=timezone.now(), error=str(error) or type(error).__name__)
+            text, now = str(error) or type(error).__name__, timezone.now()
+            self.note(outcome=Outcome.FAILED, finished_at=now, error=text)
+            incidents.sync_failed(self.store, text, now, permanent=getattr(error, "permanent", False))
         else:
             # Whoever ended this process wants no more than that; the next run goes on with it.
             self.note()

@@ -17,12 +17,12 @@ from django.utils import timezone
 
 from crm.stores.models import Store
 
-from . import comparing, runs, walks
+from . import comparing, identity, runs, walks
 from .client import Client
 from .errors import WooCommerceError
 from .models import KeptAside, Resource, SyncState
 from .saving import SAVERS
-from .walking import OutOfTime, Walk
+from .walking import NotSure, OutOfTime, Walk
 
 Mode = SyncState.Mode
 
@@ -68,13 +68,17 @@ def run(
     result = Result()
     with alone(store), client or Client(store) as client, runs.Record(store, mode, client, report) as record:
         deadline = None if seconds is None else time.monotonic() + seconds
+        guard = identity.Guard(store, client)
         retry_kept_aside(store, timezone.now())
         try:
-            if plan(store, mode, timezone.now()):
+            is_open = plan(store, mode, timezone.now())
+            if store.halted or record.run.mode != Mode.CHANGES:
+                guard.sure(thorough=True)
+            if is_open:
                 # Meanwhile other things have changed.
-                _walk(store, client, record, deadline, result)
+                _walk(store, client, record, deadline, guard, result)
                 plan(store, Mode.CHANGES, timezone.now())
-            _walk(store, client, record, deadline, result)
+            _walk(store, client, record, deadline, guard, result)
         except OutOfTime:
             result.is_finished = False
             record.note()
@@ -83,14 +87,21 @@ def run(
     return result
 
 
-def _walk(store, client, report, deadline, result) -> None:
+def _walk(store, client, report, deadline, guard, result) -> None:
     order = list(STEPS)
     states = SyncState.objects.filter(store=store).unfinished()
     for state in sorted(states, key=lambda state: order.index(state.resource)):
-        walk = Walk(store, client, state, report, deadline)
-        step = comparing.STEPS.get(state.resource) if state.mode == Mode.COMPARE else None
+        walk = Walk(store, client, state, report, deadline, guard.is_sure)
+        compare = comparing.STEPS.get(state.resource) if state.mode == Mode.COMPARE else None
+        step = compare or STEPS[state.resource]
         try:
-            (step or STEPS[state.resource])(walk)
+            try:
+                step(walk)
+            except NotSure:
+                # A poll has found something: now is the time to ask, outside any transaction; its page is read once more.
+                guard.sure()
+                walk.is_sure = True
+                step(walk)
         except WooCommerceError as error:
             is_refused = error.status in (403, 404)
             walk.fail(str(error), close=is_refused)

@@ -26,12 +26,26 @@ class PlaceLost(Exception):
     """Another process has moved this walk on."""
 
 
+class NotSure(Exception):
+    """Something is about to be saved, and nobody has asked yet whose it is. The walk has not moved."""
+
+
 class Walk:
     """A store, the way to its shop, and the place in the walk."""
 
-    def __init__(self, store: Store, client: Client, state: SyncState, report: Callable, deadline: float | None):
+    def __init__(
+        self,
+        store: Store,
+        client: Client,
+        state: SyncState,
+        report: Callable,
+        deadline: float | None,
+        is_sure: bool = True,
+    ):
         self.store, self.client, self.state = store, client, state
         self.report, self.deadline = report, deadline
+        # Whether it is known that this is the right shop (`identity.py`); before that nothing of it is saved.
+        self.is_sure = is_sure
 
     @property
     def is_full(self) -> bool:
@@ -105,6 +119,8 @@ class Step:
         return self.count
 
     def count(self, saved: Saved, read: int) -> None:
+        if not self.walk.is_sure and (saved.written or saved.kept_aside):
+            raise NotSure
         state = self.walk.state
         newest = max(filter(None, [state.newest_seen, saved.newest, self.changes.get("newest_seen")]), default=None)
         self.changes["newest_seen"] = newest

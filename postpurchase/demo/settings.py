@@ -1,5 +1,7 @@
 """What a shop says about itself: settings, currency, taxes, zones, reports and system status."""
 
+from uuid import NAMESPACE_URL, uuid5
+
 from .orders import STATUSES
 from .params import listing
 from .pricing import TAX_RATES, cents, money
@@ -211,6 +213,7 @@ def system_status(call: Call) -> Response:
                 "home_url": site,
                 "site_url": site,
                 "version": "10.0.2",
+                "store_id": str(uuid5(NAMESPACE_URL, call.shop.name)),
                 "wp_version": "6.8.8",
                 "php_version": "8.2.36",
                 "default_timezone": "UTC",

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
-from crm.woocommerce import sync
+from crm.woocommerce import identity, sync
 from crm.woocommerce.client import Client
 from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.models import KeptAside, Resource, SyncState
@@ -25,8 +25,13 @@ class Command(BaseCommand):
             action="store_true",
             help="compare numbers and dates, and heal what is missing, stale or deleted",
         )
+        parser.add_argument(
+            "--accept",
+            action="store_true",
+            help="what answers now is the right shop, though it has lost what was known of it; compares everything",
+        )
 
-    def handle(self, *, slug, full, reconcile, **options):
+    def handle(self, *, slug, full, reconcile, accept, **options):
         stores = Store.objects.connected().order_by("pk")
         if slug:
             stores = stores.filter(slug=slug)
@@ -36,7 +41,11 @@ class Command(BaseCommand):
                 if slug
                 else _("No shop is connected yet: manage.py connect_store URL --key … --secret …")
             )
-        mode = sync.Mode.FULL if full else sync.Mode.COMPARE if reconcile else sync.Mode.CHANGES
+        if accept and not slug:
+            raise CommandError(_("Name the store whose shop is to be accepted."))
+        mode = sync.Mode.FULL if full else sync.Mode.COMPARE if reconcile or accept else sync.Mode.CHANGES
+        if accept:
+            identity.accept(stores.get())
         failed = [store.slug for store in stores if not self.sync(store, mode)]
         if failed:
             raise CommandError(_("Not everything was applied: %(stores)s.") % {"stores": ", ".join(failed)})
