@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('stores', '0003_store_halted'),
-        ('woocommerce', '0006_runs_and_drift'),
+        ('woocommerce', '0007_push_kinds'),
     ]
 
     operations = [
