@@ -9,6 +9,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
+from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -198,6 +199,12 @@ ACCOUNT_RATE_LIMITS = {
 }
 # Behind a proxy everyone would else share its address, and so the limits.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=1 if env_bool("BEHIND_PROXY", False) else 0)
+# Staff read all of a shop's customers: a password alone does not open admin, unless this is switched off.
+STAFF_SECOND_FACTOR = env_bool("STAFF_SECOND_FACTOR", True)
+MFA_ADAPTER = "crm.stores.second_factor.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# A superuser makes staff's accounts; nobody signs up for one.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "admin:index"
 
@@ -247,7 +254,7 @@ SESSION_COOKIE_AGE = 90 * 24 * 3600
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     # unfold's Alpine and the API docs evaluate scripts
-    "EXCLUDE_URL_PREFIXES": ("/admin/", "/accounts/login/", "/api/v1/docs/"),
+    "EXCLUDE_URL_PREFIXES": ("/admin/", "/accounts/", "/api/v1/docs/"),
     "DIRECTIVES": {
         "default-src": [NONE],
         "base-uri": [NONE],
@@ -318,6 +325,12 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "postpurchase.dashboard.context",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("Second factor"), "link": reverse_lazy("mfa_index")},
+        ]
+    },
     "SIDEBAR": {"navigation": "postpurchase.navigation.sidebar", "show_search": True},
     # Teal, as the mails and the portal are before a store chooses its own.
     "COLORS": {

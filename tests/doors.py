@@ -131,6 +131,15 @@ ROUTES = {
     "loyalty-entry-detail": Kind(api_row.get, api_row.post),
     # sign-in
     "account_login": Kind(answers(200), answers(200)),
+    # the second factor: each one's own; these people have neither one nor a password
+    "mfa_authenticate": Kind(answers(302), answers(302)),
+    "mfa_index": Kind(answers(302, staff=200), answers(302, staff=405)),
+    "mfa_activate_totp": staff,
+    "mfa_deactivate_totp": Kind(answers(302, staff=404), answers(302, staff=404)),
+    "mfa_view_recovery_codes": Kind(answers(302, staff=404), answers(302, staff=405)),
+    "mfa_generate_recovery_codes": staff,
+    "account_reauthenticate": nobody,
+    "mfa_reauthenticate": nobody,
     "set_language": Kind(answers(302), answers(302)),
     # portal
     "portal-home": portal_home,

@@ -18,6 +18,8 @@ if not os.environ.get("DATABASE_URL"):
     server_in_use = open(FOLDER / "in-use", "w")  # noqa: SIM115
     fcntl.flock(server_in_use, fcntl.LOCK_SH)
     os.environ["DATABASE_URL"] = database.embedded_url(FOLDER, durable=False)
+# Tested by its own tests (`tests/crm/stores/test_second_factor.py`).
+os.environ.setdefault("STAFF_SECOND_FACTOR", "off")
 # The same for all workers of one run, and for no other run.
 os.environ.setdefault("TEST_DATABASE", f"test_postpurchase_{os.getpid()}")
 os.environ.setdefault("SECRET_KEY", "a key for the tests alone, as long as a real one has to be")

@@ -1,5 +1,8 @@
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from django.utils.translation import gettext_lazy as _
+
+from crm.stores.sessions import is_fresh
 
 from . import signin
 
@@ -16,6 +19,13 @@ class Adapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request):
         return False
+
+    def get_login_stages(self):
+        ours = {"allauth.mfa.stages.AuthenticateStage": "crm.stores.second_factor.Stage"}
+        return [ours.get(stage, stage) for stage in super().get_login_stages()]
+
+    def is_reauthentication_required(self, *, app):
+        return not is_fresh(context.request)
 
     def send_mail(self, template_prefix, email, context):
         """The only mail there is: a code, which a worker sends."""

@@ -8,6 +8,13 @@ class StoresConfig(AppConfig):
     verbose_name = _("Stores")
     default = True
 
+    def ready(self):
+        from allauth.account.signals import user_logged_in
+
+        from .sessions import note_password
+
+        user_logged_in.connect(note_password, dispatch_uid="password given")
+
 
 class StaffAdminConfig(admin_apps.AdminConfig):
     default_site = "crm.stores.site.StaffSite"

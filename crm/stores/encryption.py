@@ -19,15 +19,24 @@ def _derive(key: str) -> bytes:
     return base64.urlsafe_b64encode(derived)
 
 
+def encrypted(text: str) -> str:
+    return _fernet().encrypt(text.encode()).decode()
+
+
+def decrypted(token: str) -> str:
+    """Raises cryptography.fernet.InvalidToken for what no key of ours has encrypted."""
+    return _fernet().decrypt(token.encode()).decode()
+
+
 class EncryptedTextField(models.TextField):
     """Plain text in Python, a Fernet token in the database. Can't be searched; empty stays empty."""
 
     def get_prep_value(self, value):
         value = super().get_prep_value(value)
-        return _fernet().encrypt(value.encode()).decode() if value else value
+        return encrypted(value) if value else value
 
     def from_db_value(self, value, expression, connection):
-        return _fernet().decrypt(value.encode()).decode() if value else value
+        return decrypted(value) if value else value
 
     def get_lookup(self, lookup_name):
         if lookup_name not in ("isnull", "exact"):

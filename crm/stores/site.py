@@ -5,7 +5,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.sites import UnfoldAdminSite
 
-from .sessions import opens_admin
+from .sessions import is_staffs, lacks_second_factor, opens_admin
 
 
 class StaffSite(UnfoldAdminSite):
@@ -16,5 +16,7 @@ class StaffSite(UnfoldAdminSite):
         """Never Django's own form: it knows no limit of tries."""
         if request.method == "GET" and self.has_permission(request):
             return redirect("admin:index")
+        if is_staffs(request) and lacks_second_factor(request):
+            return redirect("mfa_activate_totp")
         query = request.META.get("QUERY_STRING", "")
         return HttpResponseRedirect(reverse("account_login") + (f"?{query}" if query else ""))

@@ -83,6 +83,8 @@ def set_environment(port: int, embedded: bool) -> None:
         "SITE_URL": f"http://localhost:{port}",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "DEBUG": "off",
+        # The demo prints its password; nobody should need a phone to look around.
+        "STAFF_SECOND_FACTOR": "off",
         "COMPRESS_STATIC": "off",
         # Mail goes to a page and never out.
         "EMAIL_BACKEND": "crm.messaging.mailbox.EmailBackend",
