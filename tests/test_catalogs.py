@@ -28,7 +28,17 @@ TEMPLATES = [
     "support/templates/support",
     "postpurchase/templates",
 ]
-STAFFS = {"mailbox.html", "panel.html", "ticket.html", "context.html", "tabs.html", "index.html"}
+STAFFS = {
+    "shop_trouble.html",
+    "shop_trouble.txt",
+    "shop_trouble.subject.txt",
+    "mailbox.html",
+    "panel.html",
+    "ticket.html",
+    "context.html",
+    "tabs.html",
+    "index.html",
+}
 MODULES = [
     "crm/messaging/templatetags/mail.py",
     "crm/messaging/views.py",

@@ -17,4 +17,10 @@ class MessagingConfig(AppConfig):
             purpose=kinds.Purpose.SERVICE,
             label=_("Thank you for the order"),
         )
+        kinds.register(
+            "shop-trouble",
+            template="messaging/shop_trouble",
+            purpose=kinds.Purpose.SERVICE,
+            label=_("Trouble with the shop, to its owners"),
+        )
         tracking.connect(receivers.keep_report, dispatch_uid="messaging reports")

@@ -3,8 +3,11 @@
 from itertools import groupby
 
 from django.db.models import prefetch_related_objects
+from django.urls import reverse
 
 from crm.events.subscribing import on
+from crm.stores import links
+from crm.stores.models import Membership, User
 
 from . import outbox, reports
 
@@ -21,6 +24,27 @@ def thank(events):
                 outbox.Draft(key=f"order:{event.key}", customer=event.customer, order=event.order)
                 for event in group
                 if event.order is not None
+            ],
+        )
+
+
+@on("sync.failed", "webhooks.repaired")
+def tell_owners(events):
+    """Mail a store's owners what is wrong between it and its shop; where it has none, whoever looks after all stores."""
+    staff = User.objects.filter(is_active=True, is_staff=True).order_by("pk")
+    for event in events:
+        owners = staff.filter(memberships__store=event.store_id, memberships__role=Membership.Role.OWNER)
+        context = {
+            "event": event.type,
+            "message": event.data["message"],
+            "sync_url": links.address(reverse("admin:woocommerce_connection_change", args=[event.store_id])),
+        }
+        outbox.queue_many(
+            event.store,
+            "shop-trouble",
+            [
+                outbox.Draft(key=f"{event.type}:{event.key}", email=user.email, context=context)
+                for user in owners or staff.filter(is_superuser=True)
             ],
         )
 

@@ -63,15 +63,23 @@ def sync_store(store_id: int, mode: str) -> None:
 
 def look_after_webhooks() -> None:
     for pk in Store.objects.connected().exclude(webhook_secret="").values_list("pk", flat=True):
-        async_task("crm.woocommerce.tasks.repair_webhooks", pk, task_name=f"webhooks {pk}")
+        enqueue_repair(pk)
 
 
 def repair_webhooks(store_id: int) -> None:
+    """Look after a store's webhooks; what they missed while they were off is fetched."""
     store = Store.objects.get(pk=store_id)
     try:
-        webhook_care.repair(store)
+        care = webhook_care.repair(store)
     except WooCommerceError as error:
         logger.warning("%s: %s", store.slug, error)
+        return
+    if care.problems:
+        enqueue_sync(store_id)
+
+
+def enqueue_repair(store_id: int) -> None:
+    async_task("crm.woocommerce.tasks.repair_webhooks", store_id, task_name=f"webhooks {store_id}")
 
 
 def enqueue_check(store_id: int) -> None:

@@ -1,15 +1,22 @@
-"""The webhooks that a shop sends us: made once, repaired when the shop has switched them off."""
+"""The webhooks that a shop sends us: made once, watched, and made anew when the shop has switched them off."""
 
 import ipaddress
 import secrets
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 
+from . import identity, incidents
 from .client import Client
+from .models import ShopWebhook
 
 TOPICS = [
     f"{resource}.{event}"
@@ -24,6 +31,8 @@ class Care:
     made: int = 0
     repaired: int = 0
     kept: int = 0
+    # What was wrong with a webhook that had been there, by topic.
+    problems: dict[str, str] = field(default_factory=dict)
 
 
 def address(store: Store) -> str:
@@ -41,38 +50,102 @@ def is_reachable(store: Store) -> bool:
 
 
 def repair(store: Store, client: Client | None = None) -> Care:
-    """Have exactly one active webhook per topic at our address, all with the store's secret.
+    """Have exactly one active webhook per topic at our address, all with the store's secret, and remember how they were found.
 
     WooCommerce switches a webhook off after some failures, and would again at the next: it keeps counting. So a new one takes its place.
+    When one that had been there was off, changed or gone, the merchant is told, once for all that comes of one cause.
     """
-    care, ours = Care(), address(store)
-    if not store.webhook_secret:
-        # A secret that an earlier connection used can't be read back: all webhooks get the new one.
-        store.webhook_secret = secrets.token_urlsafe(32)
-        store.save(update_fields=["webhook_secret"])
-        is_fresh = True
-    else:
-        is_fresh = False
+    care = Care()
     with client or Client(store) as client:
-        found: dict[str, dict] = {}
-        for page in client.pages("webhooks", status="all"):
-            for webhook in page.numbered.values():
-                if str(store.public_id) not in str(webhook.get("delivery_url")):
-                    continue
-                topic = webhook.get("topic")
-                if topic not in TOPICS or topic in found or webhook.get("status") == "disabled":
-                    client.delete(f"webhooks/{webhook['id']}", force="true")
-                    continue
-                found[topic] = webhook
-        for topic in TOPICS:
-            wanted = {"status": "active", "delivery_url": ours, "secret": store.webhook_secret}
-            webhook = found.get(topic)
-            if webhook is None:
-                client.post("webhooks", {"name": f"Postpurchase {topic}", "topic": topic, **wanted})
-                care.made += 1
-            elif is_fresh or webhook.get("delivery_url") != ours or webhook.get("status") != "active":
-                client.put(f"webhooks/{webhook['id']}", wanted)
-                care.repaired += 1
-            else:
-                care.kept += 1
+        found, surplus = _look(store, client)
+        known = set(ShopWebhook.objects.for_store(store).values_list("topic", flat=True))
+        is_fresh = not store.webhook_secret
+        if is_fresh:
+            # A secret that an earlier connection used can't be read back: all webhooks get the new one.
+            store.webhook_secret = secrets.token_urlsafe(32)
+            store.save(update_fields=["webhook_secret"])
+        problems = {topic: _problem(store, found.get(topic)) for topic in TOPICS}
+        if (surplus or is_fresh or any(problems.values())) and identity.is_known(store):
+            # A copy of the shop must not be made to call us.
+            identity.verify(store, client, timezone.now())
+        for webhook in surplus:
+            client.delete(f"webhooks/{webhook['id']}", force="true")
+        for topic, problem in problems.items():
+            found[topic] = _mend(store, client, topic, found.get(topic), problem or is_fresh, care)
+        care.problems = {topic: problem for topic, problem in problems.items() if problem and topic in known}
+    _keep(store, found, care, timezone.now())
     return care
+
+
+def _look(store: Store, client: Client) -> tuple[dict[str, dict], list[dict]]:
+    """Our webhooks in the shop: one for each topic, an active one rather than another, and those that are too many."""
+    found: dict[str, dict] = {}
+    surplus = []
+    ours = [
+        webhook
+        for page in client.pages("webhooks", status="all")
+        for webhook in page.numbered.values()
+        if str(store.public_id) in str(webhook.get("delivery_url"))
+    ]
+    for webhook in sorted(ours, key=lambda webhook: webhook.get("status") != "active"):
+        topic = str(webhook.get("topic"))
+        if topic not in TOPICS or topic in found:
+            surplus.append(webhook)
+        else:
+            found[topic] = webhook
+    return found, surplus
+
+
+def _problem(store: Store, webhook: dict | None) -> str:
+    if webhook is None:
+        return _("missing")
+    if webhook.get("status") == "disabled":
+        return _("switched off by the shop after failed deliveries")
+    if webhook.get("status") != "active":
+        return _("paused")
+    return "" if webhook.get("delivery_url") == address(store) else _("led to another address")
+
+
+def _mend(store, client, topic, webhook, problem, care) -> dict:
+    """The webhook as it is from now on."""
+    wanted = {"status": "active", "delivery_url": address(store), "secret": store.webhook_secret}
+    if webhook and webhook.get("status") == "disabled":
+        client.delete(f"webhooks/{webhook['id']}", force="true")
+        webhook = None
+    if webhook is None:
+        care.made += 1
+        return client.post("webhooks", {"name": f"Postpurchase {topic}", "topic": topic, **wanted})
+    if problem:
+        care.repaired += 1
+        return client.put(f"webhooks/{webhook['id']}", wanted)
+    care.kept += 1
+    return webhook
+
+
+@transaction.atomic
+def _keep(store: Store, found: dict[str, dict], care: Care, at: datetime) -> None:
+    """Write down what there is now, so that no page has to ask, and tell of what was wrong."""
+    for topic, webhook in found.items():
+        status = webhook.get("status")
+        fields = {
+            "woo_id": webhook.get("id"),
+            "status": status if status in ShopWebhook.Status.values else ShopWebhook.Status.DISABLED,
+            "checked_at": at,
+        }
+        if problem := care.problems.get(topic):
+            fields |= {"problem": problem, "repaired_at": at}
+        ShopWebhook.objects.update_or_create(store=store, topic=topic, defaults=fields)
+    if not care.problems:
+        incidents.webhooks_are_well(store, at)
+        return
+    counts = Counter(care.problems.values())
+    what = "; ".join(f"{count} × {problem}" for problem, count in counts.items())
+    incidents.webhooks_repaired(
+        store,
+        _(
+            "%(store)s: some of the shop's webhooks were not as they should be (%(what)s). They have been put right, and what they did not tell is being "
+            "fetched. If this comes again, see whether %(address)s can be reached from the shop's server, and whether a firewall stands between."
+        )
+        % {"store": store.name, "what": what, "address": address(store)},
+        at,
+    )
