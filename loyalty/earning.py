@@ -49,7 +49,7 @@ def settle(
     ledger.open_accounts(store, {owner for pk, owner in owners.items() if pk in earning_orders})
     guests = set(Customer.objects.filter(joined_to__in=owners.values()).values_list("pk", flat=True))
     accounts = ledger.lock(store, {*owners.values(), *holders, *guests})
-    if joined := [pk for pk in guests if pk in accounts and accounts[pk].balance]:
+    if joined := [pk for pk in guests if pk in accounts and (accounts[pk].balance or accounts[pk].pending)]:
         ledger.join(store, joined)
     # Read under the lock: whoever settles the same orders waits, and then finds what was posted.
     states = _states(store, order_ids, owners, accounts, program, opened, history)
@@ -82,7 +82,8 @@ def _states(store, order_ids, owners, accounts, program, opened, history) -> lis
     orders = reckoning.orders
     rooms = Rooms(program, orders)
     entries = defaultdict(list)
-    for entry in LedgerEntry.objects.filter(order__in=orders).select_related("account__customer").order_by("pk"):
+    posted = LedgerEntry.objects.filter(order__in=orders, kind__in=[Kind.EARN, Kind.REVERSE])
+    for entry in posted.select_related("account__customer").order_by("pk"):
         entries[entry.order_id].append(entry)
     states = []
     for order in orders:
@@ -126,7 +127,7 @@ class _State:
         held: dict[int, int] = defaultdict(int)
         for entry in self.entries:
             if not self._is_owners(entry):
-                held[entry.account_id] += entry.points - entry.shortfall
+                held[entry.account_id] += entry.meant
         kept = kept_on(self.entries)
         return [
             Posting(
@@ -150,7 +151,7 @@ class _State:
         tier = self.account.tier if self.account else ""
         room = None if kept else self.rooms.left(self.order)
         worth = self.reckoning.worth(self.order, tier=tier, room=room, kept=kept)
-        before = sum(entry.points - entry.shortfall for entry in self.entries if self._is_owners(entry))
+        before = sum(entry.meant for entry in self.entries if self._is_owners(entry))
         points = worth.points - before
         if points == 0 or (points > 0 and not self.program.active):
             return []
@@ -227,7 +228,7 @@ def history(store: Store) -> Iterator[list[int]]:
 def award(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
     """Post the points of previous orders, without announcing them; returns (customer's key, points) of each that earned."""
     entries = settle(store, order_ids, history=True, announce=False)
-    return [(entry.account.customer_id, entry.points) for entry in entries if entry.rule.get("why") == "history"]
+    return [(entry.account.customer_id, entry.moved) for entry in entries if entry.rule.get("why") == "history"]
 
 
 def preview(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:

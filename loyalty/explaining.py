@@ -14,7 +14,9 @@ Kind = LedgerEntry.Kind
 
 def title(entry: LedgerEntry) -> str:
     """What an entry is for, in a few words."""
-    if entry.order:
+    if "moved" in entry.rule:
+        return _("Points of your orders as a guest")
+    if entry.order and entry.kind in (Kind.EARN, Kind.REVERSE):
         words = {
             "changed": _("Change of order %(number)s"),
             "refunded": _("Refund of order %(number)s"),
@@ -23,10 +25,12 @@ def title(entry: LedgerEntry) -> str:
             "deleted": _("Order %(number)s is no longer in the shop"),
         }
         return words.get(entry.rule.get("why"), _("Order %(number)s")) % {"number": entry.order.number}
-    if "moved" in entry.rule:
-        return _("Points of your orders as a guest")
+    if entry.order and entry.kind == Kind.RELEASE:
+        return _("Points of order %(number)s can be used") % {"number": entry.order.number}
     return {
         Kind.EARN: _("Earned"),
+        Kind.RELEASE: _("Points can be used"),
+        Kind.RETURN: _("Given back"),
         Kind.REVERSE: _("Taken back"),
         Kind.REDEEM: _("Spent"),
         Kind.EXPIRE: _("Expired"),

@@ -36,7 +36,9 @@ class Rooms:
         if "ever" not in self.limits:
             # More than the month of the earliest order, whatever the zone.
             earned = earned.filter(order__date_created_gmt__gte=min(map(placed, orders)) - timedelta(days=32))
-        rows = earned.values_list("owner", "order__date_created_gmt").annotate(points=Sum(F("points") - F("shortfall")))
+        rows = earned.values_list("owner", "order__date_created_gmt").annotate(
+            points=Sum(F("points") + F("pending") - F("shortfall"))
+        )
         for owner, moment, points in rows.order_by():
             for period in self._periods(owner, moment):
                 self.used[period] += points

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import F
 from django.urls import reverse
 
 from crm.orders.models import Customer, Order
@@ -76,9 +77,10 @@ def for_mail(store: Store, customer: Customer | None, order: Order | None) -> di
     balance = Account.objects.filter(customer_id=owner_id).values_list("balance", flat=True).first() or 0
     earned = 0
     if order is not None:
-        posted = list(LedgerEntry.objects.filter(order=order).values_list("points", flat=True))
-        earned = sum(posted) if posted else earning.expected(order, program)
-        if not posted:
+        posted = LedgerEntry.objects.filter(order=order, kind__in=[LedgerEntry.Kind.EARN, LedgerEntry.Kind.REVERSE])
+        moved = list(posted.values_list(F("points") + F("pending"), flat=True))
+        earned = sum(moved) if moved else earning.expected(order, program)
+        if not moved:
             balance += earned
     if not (program.active or balance):
         return {}

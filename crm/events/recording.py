@@ -38,7 +38,8 @@ def record(type, store: Store, key, *, customer=None, order=None, data=None, occ
     return next(iter(record_many(store, [fact])), None)
 
 
-@transaction.atomic
+# One statement does it all: within a transaction no savepoint is needed.
+@transaction.atomic(savepoint=False)
 def record_many(store: Store, facts: Iterable[Fact]) -> list[Event]:
     """Record facts in a constant number of statements; returns the events that are new."""
     now = timezone.now()

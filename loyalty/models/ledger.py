@@ -8,21 +8,37 @@ from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
 
-class AccountQuerySet(models.QuerySet):
+class LedgerQuerySet(models.QuerySet):
     def for_store(self, store):
         return self.filter(store=store)
 
 
+class AccountQuerySet(LedgerQuerySet):
+    def points(self):
+        return self.filter(unit=Account.Unit.POINTS)
+
+
 class Account(models.Model):
-    """A customer's points. The balance is moved by the database itself when an entry is posted, and by nothing else."""
+    """What a customer holds of one unit. Its sums are caches that the database moves when it posts, and nothing else does."""
+
+    class Unit(models.TextChoices):
+        POINTS = "points", _("Points")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
-    customer = models.OneToOneField(
-        Customer, models.RESTRICT, related_name="points_account", verbose_name=_("customer")
+    customer = models.ForeignKey(
+        Customer, models.RESTRICT, related_name="accounts", db_index=False, verbose_name=_("customer")
     )
+    unit = models.CharField(_("unit"), max_length=10, choices=Unit, default=Unit.POINTS, editable=False)
+    # No index: each posting would have to move it, and a store's accounts are soon sorted.
     balance = models.BigIntegerField(_("balance"), default=0, editable=False)
     # The key of the tier that the customer is in; empty without tiers.
     tier = models.CharField(_("tier"), max_length=40, blank=True, editable=False)
+    # Earned, and not to be spent yet.
+    pending = models.BigIntegerField(_("pending"), default=0, editable=False)
+    # By orders and actions, without what was taken back; spending does not lessen it.
+    earned = models.BigIntegerField(_("earned in all"), default=0, editable=False)
+    # How many entries there are: the number of the last.
+    posted = models.BigIntegerField(_("entries"), default=0, editable=False)
     created_at = models.DateTimeField(_("opened at"), default=now, editable=False)
 
     objects = AccountQuerySet.as_manager()
@@ -30,50 +46,78 @@ class Account(models.Model):
     class Meta:
         verbose_name = _("points account")
         verbose_name_plural = _("points accounts")
-        indexes = [models.Index(fields=["store", "-balance"], name="account_by_balance")]
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "unit"], name="account_once_per_unit"),
+            models.CheckConstraint(condition=Q(pending__gte=0), name="account_pending_not_negative"),
+        ]
 
     def __str__(self):
         return str(self.customer)
 
 
-class LedgerEntryQuerySet(models.QuerySet):
-    def for_store(self, store):
-        return self.filter(store=store)
-
-
 class LedgerEntry(models.Model):
-    """One movement of points, written by `loyalty.ledger` and never changed: the database refuses it."""
+    """One movement of points, written by the database's own function and never changed: the database refuses it."""
 
     class Kind(models.TextChoices):
         EARN = "earn", _("Earned")
+        RELEASE = "release", _("Became usable")
         REVERSE = "reverse", _("Taken back")
         REDEEM = "redeem", _("Spent")
+        RETURN = "return", _("Given back")
         EXPIRE = "expire", _("Expired")
         ADJUST = "adjust", _("Adjusted")
 
     # On the row as well as on the account, so that a store's entries are one index.
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
-    account = models.ForeignKey(Account, models.RESTRICT, related_name="entries", verbose_name=_("account"))
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
+    account = models.ForeignKey(
+        Account, models.RESTRICT, related_name="entries", db_index=False, verbose_name=_("account")
+    )
+    # The account's first entry is 1, and no number is left out.
+    number = models.BigIntegerField(_("number"), editable=False)
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    # What the entry does to the balance, and to what is pending. A release moves from one to the other.
     points = models.BigIntegerField(_("points"))
+    pending = models.BigIntegerField(_("pending"), default=0)
     # What a reversal wanted and could not take, because it was spent. When the same order earns again, so much of it
-    # is with the customer already: that entry then has it with a minus.
+    # is with the customer already: that entry then has it with a minus. So has one that takes it after all.
     shortfall = models.BigIntegerField(_("not taken"), default=0)
     balance_after = models.BigIntegerField(_("balance after"))
     # Why: "order:1234:1" is the first posting for order 1234. The same cause posts once.
     cause = models.CharField(_("cause"), max_length=120)
     order = models.ForeignKey(
-        Order, models.RESTRICT, null=True, blank=True, related_name="points_entries", verbose_name=_("order")
+        Order,
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="points_entries",
+        db_index=False,
+        verbose_name=_("order"),
+    )
+    # The entry whose points come back by this one.
+    reverses = models.ForeignKey(
+        "self",
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="returns",
+        db_index=False,
+        verbose_name=_("gives back"),
     )
     # The rule, base and result that made the points; `loyalty.explaining` puts it into words.
     rule = models.JSONField(_("rule"), default=dict, blank=True)
     note = models.CharField(_("reason"), max_length=300, blank=True)
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("posted by")
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("posted by"),
     )
     created_at = models.DateTimeField(_("posted at"), default=now)
 
-    objects = LedgerEntryQuerySet.as_manager()
+    objects = LedgerQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("points entry")
@@ -81,11 +125,15 @@ class LedgerEntry(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "kind", "cause"], name="entry_once_per_cause"),
             models.CheckConstraint(
-                # What was meant (points and shortfall together) has the sign of its kind.
-                condition=Q(kind="earn", points__gte=0, shortfall__lte=0, points__gt=F("shortfall"))
-                | Q(kind="reverse", points__lte=0, shortfall__gte=0, points__lt=F("shortfall"))
-                | Q(kind__in=["redeem", "expire"], points__lt=0, shortfall=0)
-                | (Q(kind="adjust", shortfall=0) & ~Q(points=0)),
+                # What was meant (points, pending and shortfall together) has the sign of its kind.
+                condition=Q(kind="earn", points__gte=0, pending__gte=0, shortfall__lte=0)
+                & Q(shortfall__lt=F("points") + F("pending"))
+                | Q(kind="reverse", points__lte=0, pending__lte=0, shortfall__gte=F("points") + F("pending"))
+                & ~Q(points=0, pending=0, shortfall=0)
+                | Q(kind__in=["redeem", "expire"], points__lt=0, pending=0, shortfall=0, reverses=None)
+                | Q(kind="release", points__gt=0, pending=-F("points"), shortfall=0)
+                | Q(kind="return", points__gt=0, pending=0, shortfall=0, reverses__isnull=False)
+                | Q(kind="adjust", shortfall=0) & (~Q(points=0) | ~Q(pending=0)),
                 name="entry_sign_of_kind",
             ),
             models.CheckConstraint(
@@ -97,7 +145,96 @@ class LedgerEntry(models.Model):
         indexes = [
             models.Index(fields=["account", "-id"], name="entry_statement"),
             models.Index(fields=["store", "-id"], name="entry_newest"),
+            # Of most entries these are empty, and an index of nothing is work for nothing.
+            models.Index(fields=["order"], name="entry_of_order", condition=Q(order__isnull=False)),
+            models.Index(fields=["reverses"], name="entry_reverses", condition=Q(reverses__isnull=False)),
+            models.Index(fields=["created_by"], name="entry_by_person", condition=Q(created_by__isnull=False)),
         ]
 
     def __str__(self):
-        return f"{self.points:+d} · {self.get_kind_display()}"
+        return f"{self.moved:+d} · {self.get_kind_display()}"
+
+    @property
+    def moved(self) -> int:
+        """What the entry is about: of a release the points released, else what the customer has more or less by it."""
+        return self.points if self.kind == self.Kind.RELEASE else self.points + self.pending
+
+    @property
+    def meant(self) -> int:
+        """What an order's entry stands for, whether or not it could be taken."""
+        return self.points + self.pending - self.shortfall
+
+
+class Lot(models.Model):
+    """Points that came in together: they become usable together, expire together, and are spent from here."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
+    account = models.ForeignKey(
+        Account, models.RESTRICT, related_name="lots", db_index=False, verbose_name=_("account")
+    )
+    # The entry that brought them.
+    entry = models.ForeignKey(LedgerEntry, models.RESTRICT, related_name="lots", verbose_name=_("entry"))
+    # Whose refund takes from here first.
+    order = models.ForeignKey(
+        Order, models.RESTRICT, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("order")
+    )
+    granted = models.BigIntegerField(_("points"))
+    remaining = models.BigIntegerField(_("left"))
+    # Kept by the database. Indexes ask for it and not for `remaining`, which changes with every spending.
+    is_open = models.GeneratedField(expression=Q(remaining__gt=0), output_field=models.BooleanField(), db_persist=True)
+    # When they may be spent; empty while nobody knows, because the order is on its way.
+    available_from = models.DateTimeField(_("usable from"), null=True, blank=True)
+    # When they were released; empty: pending.
+    released_at = models.DateTimeField(_("usable since"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+
+    objects = LedgerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("lot of points")
+        verbose_name_plural = _("lots of points")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(granted__gt=0, remaining__gte=0, remaining__lte=F("granted")), name="lot_not_overdrawn"
+            ),
+        ]
+        indexes = [
+            # The order in which they are spent.
+            models.Index(
+                fields=["account", "expires_at", "id"],
+                name="lot_to_spend",
+                condition=Q(is_open=True, released_at__isnull=False),
+            ),
+            models.Index(
+                fields=["store", "available_from"],
+                name="lot_to_release",
+                condition=Q(is_open=True, released_at__isnull=True),
+            ),
+            models.Index(
+                fields=["store", "expires_at"],
+                name="lot_to_expire",
+                condition=Q(is_open=True, released_at__isnull=False, expires_at__isnull=False),
+            ),
+            models.Index(fields=["order"], name="lot_of_order", condition=Q(order__isnull=False)),
+            models.Index(fields=["account", "released_at"], name="lot_of_account"),
+        ]
+
+    def __str__(self):
+        return f"{self.remaining} / {self.granted}"
+
+
+class Allocation(models.Model):
+    """So many points of an entry came out of this lot; with a minus, they went back to it."""
+
+    entry = models.ForeignKey(LedgerEntry, models.RESTRICT, related_name="allocations", verbose_name=_("entry"))
+    # With its lot, when a whole store is erased; the database lets it go for nothing else.
+    lot = models.ForeignKey(Lot, models.CASCADE, related_name="allocations", verbose_name=_("lot"))
+    points = models.BigIntegerField(_("points"))
+
+    class Meta:
+        verbose_name = _("allocation of points")
+        verbose_name_plural = _("allocations of points")
+        constraints = [models.CheckConstraint(condition=~Q(points=0), name="allocation_moves_points")]
+
+    def __str__(self):
+        return f"{self.points:+d}"

@@ -23,7 +23,7 @@ def test_the_statement_opens_its_reasons_and_fits_the_screen(page, live_server, 
     customer = make_customer(store)
     order = make_order(store, customer, number="ORDER-2026-000000000000001", total=Decimal("1299.00"))
     earning.settle(store, [order.pk], history=True)
-    ledger.post(customer.points_account, "adjust", 5, "gift", note="Gift" * 50)
+    ledger.post(customer.accounts.get(), "adjust", 5, "gift", note="Gift" * 50)
     sign_in(client, customer.email)
     be(page, client, live_server)
     page.set_viewport_size({"width": width, "height": 800})

@@ -1,0 +1,20 @@
+"""Points accounts of customers: opened when first needed, locked in one order."""
+
+from collections.abc import Iterable
+
+from crm.stores.models import Store
+
+from .models import Account
+
+
+def open_accounts(store: Store, customer_ids: Iterable[int]) -> None:
+    """Give each of these customers a points account who has none."""
+    Account.objects.bulk_create(
+        [Account(store=store, customer_id=pk) for pk in sorted(set(customer_ids))], ignore_conflicts=True
+    )
+
+
+def lock(store: Store, customer_ids: Iterable[int]) -> dict[int, Account]:
+    """Hold the points accounts of these customers, in the order of their keys; returns them by the customer's key."""
+    accounts = Account.objects.for_store(store).points().filter(customer_id__in=set(customer_ids))
+    return {account.customer_id: account for account in accounts.order_by("pk").select_for_update(no_key=True)}

@@ -1,0 +1,174 @@
+"""The only way into the ledger: a batch of postings goes to the database's function in one round trip.
+
+`loyalty_post` (migration 0007) locks the accounts in the order of their keys, so that no two writers wait for each other, passes over
+causes that were posted before, takes points out of lots, and moves the sums. Anything else that writes is refused by the database.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from psycopg.types.json import Jsonb
+
+from crm.events import recording
+from crm.events.recording import Fact
+from crm.stores.formats import number
+from crm.stores.models import Store
+
+from .models import Account, LedgerEntry
+
+Kind = LedgerEntry.Kind
+# More is a shop's broken amount and no reward for anything; far below what a bigint balance can hold.
+MOST_POINTS = 10**12
+EVENTS = {Kind.EARN: "points.earned", Kind.REDEEM: "points.redeemed", Kind.RETURN: "points.returned"}
+# From so many postings on, those that only bring points in go through the set-based function.
+BULK = 4
+
+
+class InsufficientPoints(Exception):
+    """The account has fewer points than asked for; the message is for people."""
+
+
+@dataclass
+class Posting:
+    """An entry to be. `points` has its sign: REDEEM, EXPIRE and REVERSE take away.
+
+    Points that come in (EARN, or ADJUST upwards) make a lot: spendable at once, or pending until `available_from`, or, if they are
+    `pending` without a date, until somebody sets one. Points that go out come from `lot_id` alone if it is given; a REVERSE looks first into
+    the lots of its order, takes what is there if the programme lets no balance go below zero, and keeps the rest as the entry's shortfall.
+    A RETURN gives points back to the lots that the entry `reverses_id` took them from; if they have expired, they expire anew at `expires_at`.
+    """
+
+    account_id: int
+    kind: str
+    points: int
+    cause: str
+    shortfall: int = 0
+    order_id: int | None = None
+    rule: dict = field(default_factory=dict)
+    note: str = ""
+    created_by_id: int | None = None
+    pending: bool = False
+    available_from: datetime | None = None
+    expires_at: datetime | None = None
+    lot_id: int | None = None
+    reverses_id: int | None = None
+
+
+def post(
+    account: Account, kind: str, points: int, cause: str, *, note: str = "", by=None, rule=None, at=None, **fields
+) -> LedgerEntry:
+    """Append one entry, or return the one that the same cause made before. Raises InsufficientPoints.
+
+    `fields` are further ones of `Posting`.
+    """
+    posting = Posting(account.pk, kind, points, cause, note=note, created_by_id=by and by.pk, rule=rule or {}, **fields)
+    entries, known = _post([posting], at or now(), announce=True)
+    return entries[0] if entries else LedgerEntry.objects.get(pk=known[0])
+
+
+def post_many(postings: Iterable[Posting], *, announce: bool = True, at: datetime | None = None) -> list[LedgerEntry]:
+    """Append entries in one statement; returns the new ones by account, without causes that were posted before.
+
+    All or nothing. An order of postings for one account is kept. `announce` records `points.earned`, `points.redeemed` and
+    `points.returned`. Raises InsufficientPoints, and ValueError for an unreasonable number of points.
+    """
+    return _post(list(postings), at or now(), announce)[0]
+
+
+def _post(postings: list[Posting], at: datetime, announce: bool) -> tuple[list[LedgerEntry], list[int]]:
+    """The new entries, and the keys of those that were there before."""
+    if not postings:
+        return [], []
+    for posting in postings:
+        if max(abs(posting.points), abs(posting.shortfall)) > MOST_POINTS:
+            raise ValueError(
+                f"{posting.points} points at once ({posting.cause}) are more than anything can earn or cost"
+            )
+    if announce and any(posting.kind in EVENTS for posting in postings):
+        with transaction.atomic(savepoint=False):
+            entries, known, refused = _write(postings, at)
+            _announce(entries)
+    else:
+        # A statement is a transaction of its own where there is no other.
+        entries, known, refused = _write(postings, at)
+    if refused:
+        # The database has posted nothing, so that an outer transaction is as good as before.
+        raise InsufficientPoints(
+            _("There are %(balance)s points, %(points)s were asked for.")
+            % {"balance": number(refused[1]), "points": number(-refused[0])}
+        )
+    return entries, known
+
+
+def _write(postings, at) -> tuple[list[LedgerEntry], list[int], tuple[int, int] | None]:
+    bulk = len(postings) >= BULK and all(
+        posting.points >= 0 and posting.kind in (Kind.EARN, Kind.ADJUST) for posting in postings
+    )
+    function = "loyalty_post_additions" if bulk else "loyalty_post"
+    batch: Any = Jsonb(postings, dumps=orjson.dumps)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {function}(%s, %s)", [batch, at])
+        rows = cursor.fetchall()
+    accounts: dict[int, Account] = {}
+    entries, known = [], []
+    for place, pk, is_new, store_id, customer_id, count, points, pending, shortfall, balance in rows:
+        if pk is None:
+            return [], [], (points, balance)
+        if not is_new:
+            known.append(pk)
+            continue
+        posting = postings[place - 1]
+        account = accounts.get(posting.account_id)
+        if account is None:
+            account = accounts[posting.account_id] = Account(
+                posting.account_id, store_id=store_id, customer_id=customer_id
+            )
+        entry = LedgerEntry(
+            pk=pk,
+            store_id=store_id,
+            account=account,
+            number=count,
+            kind=posting.kind,
+            points=points,
+            pending=pending,
+            shortfall=shortfall,
+            balance_after=balance,
+            cause=posting.cause,
+            order_id=posting.order_id,
+            reverses_id=posting.reverses_id,
+            rule=posting.rule,
+            note=posting.note,
+            created_by_id=posting.created_by_id,
+            created_at=at,
+        )
+        entry._state.adding = False
+        entries.append(entry)
+    return entries, known, None
+
+
+def _announce(entries):
+    told = [entry for entry in entries if entry.kind in EVENTS and entry.moved]
+    told.sort(key=attrgetter("store_id"))
+    for store_id, group in groupby(told, key=attrgetter("store_id")):
+        recording.record_many(
+            Store(pk=store_id),
+            [
+                Fact(
+                    EVENTS[Kind(entry.kind)],
+                    str(entry.pk),
+                    customer_id=entry.account.customer_id,
+                    order_id=entry.order_id,
+                    data={"points": abs(entry.moved), "pending": entry.pending, "balance": entry.balance_after},
+                    occurred_at=entry.created_at,
+                )
+                for entry in group
+            ],
+        )

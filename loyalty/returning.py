@@ -1,0 +1,72 @@
+"""Spent points go back where they came from: a code is handed back, an order that was paid with points is refunded."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Sum
+from django.utils.timezone import now
+
+from .joining import join
+from .models import Account, LedgerEntry
+from .posting import Kind, Posting, post, post_many
+
+# Points that come back to a lot which has expired meanwhile can be spent for so long.
+GRACE = timedelta(days=30)
+
+
+@transaction.atomic
+def give_back(
+    entry: LedgerEntry, cause: str, *, points: int | None = None, rule: dict | None = None, at: datetime | None = None
+) -> LedgerEntry:
+    """Return what `entry` spent to the lots it came from, all that is left of it or so many points; answers the RETURN entry.
+
+    What goes back to a lot that has expired can be spent for 30 days more. Points of an order that came to nothing meanwhile are taken
+    again at once. Raises IntegrityError for more than was spent, and ValueError for nothing.
+    """
+    at = at or now()
+    account = (
+        Account.objects.select_related("customer", "store")
+        .select_for_update(no_key=True, of=["self"])
+        .get(pk=entry.account_id)
+    )
+    if done := account.entries.filter(kind=Kind.RETURN, cause=cause).first():
+        return done
+    if points is None:
+        returned = entry.returns.aggregate(points=Sum("points"))["points"] or 0
+        points = -entry.points - returned
+    if points <= 0:
+        raise ValueError(f"{points} points can't be given back")
+    back = post(
+        account,
+        Kind.RETURN,
+        points,
+        cause,
+        reverses_id=entry.pk,
+        order_id=entry.order_id,
+        expires_at=at + GRACE,
+        rule=rule,
+        at=at,
+    )
+    post_many(_missing(back), at=at)
+    if account.customer.joined_to_id:
+        join(account.store, [account.customer_id])
+    return back
+
+
+def _missing(back: LedgerEntry) -> list[Posting]:
+    """Take what an order's reversal could not take, because it was spent on what is given back now."""
+    came_back: dict[int, int] = defaultdict(int)
+    for allocation in back.allocations.select_related("lot"):
+        if allocation.lot.order_id:
+            came_back[allocation.lot.order_id] -= allocation.points
+    entries = LedgerEntry.objects.filter(order__in=came_back, kind__in=[Kind.EARN, Kind.REVERSE])
+    owed = entries.values_list("order", "order__woo_id").annotate(missing=Sum("shortfall")).order_by("order")
+    return [
+        Posting(
+            back.account_id, Kind.REVERSE, -points, f"order:{woo_id}:return:{back.pk}", shortfall=-points, order_id=order_id,
+            rule={"why": "collected"},
+        )
+        for order_id, woo_id, missing in owed
+        if order_id and (points := min(missing, came_back[order_id])) > 0
+    ]  # fmt: skip
