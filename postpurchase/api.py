@@ -9,7 +9,7 @@ from rest_framework.routers import SimpleRouter
 from crm.events.api import EventViewSet
 from crm.orders.api import CustomerViewSet, OrderViewSet, ProductViewSet, RefundViewSet
 from crm.shipping.api import ShipmentViewSet
-from loyalty.api import AccountViewSet, EntryViewSet
+from loyalty.api import AccountViewSet, EntryViewSet, MemberViewSet
 from support.api import MessageViewSet, TicketViewSet
 
 router = SimpleRouter()
@@ -23,6 +23,7 @@ router.register("tickets", TicketViewSet)
 router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
 router.register("loyalty/entries", EntryViewSet, "loyalty-entry")
+router.register("loyalty/members", MemberViewSet, "loyalty-member")
 
 
 @csrf_exempt

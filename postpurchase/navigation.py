@@ -21,13 +21,23 @@ GROUPS = [
             ("events.Event", "history"),
         ],
     ),
-    (_("Loyalty"), [("loyalty.Account", "savings"), ("loyalty.LedgerEntry", "list_alt"), ("loyalty.Program", "tune")]),
+    (
+        _("Loyalty"),
+        [
+            ("loyalty.Account", "savings"),
+            ("loyalty.LedgerEntry", "list_alt"),
+            ("loyalty.Member", "card_membership"),
+            ("loyalty.Program", "tune"),
+            ("loyalty.MembershipTerms", "loyalty"),
+        ],
+    ),
     (
         _("Messages"),
         [
             ("messaging.Message", "mail"),
             ("messaging.Consent", "verified_user"),
             ("messaging.Suppression", "block"),
+            ("messaging.Hold", "pause_circle"),
             ("messaging.MailSettings", "tune"),
         ],
     ),

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from crm.events.recording import record
-from crm.messaging import outbox
+from crm.messaging import holds, outbox
 from crm.orders.models import Customer, Order
 from crm.stores.models import Membership, Store, User
 from crm.stores.staff import has_role
@@ -93,6 +93,7 @@ def open(
         cause=cause,
     )
     ticket.messages.create(author_kind=Message.Author.CUSTOMER, body=text, created_at=at, cause=cause)
+    _hold(ticket, at)
     _tell("ticket.opened", ticket, ticket.pk, at)
     if channel in ACKNOWLEDGED:
         _mail("ticket-opened", ticket, ticket.pk, text)
@@ -111,6 +112,7 @@ def reply_from_customer(ticket: Ticket, text: str, *, cause: str = "", at: datet
     ticket.waiting_since = ticket.waiting_since or at
     ticket.last_message_at = ticket.last_customer_message_at = at
     ticket.save(update_fields=["status", "resolved_at", "waiting_since", "last_message_at", "last_customer_message_at"])
+    _hold(ticket, at)
     _tell("ticket.replied", ticket, message.pk, at, by="customer")
     return message
 
@@ -146,6 +148,7 @@ def reply_from_staff(
     ticket.waiting_since = None
     ticket.last_message_at = at
     ticket.save(update_fields=["status", "resolved_at", "first_responded_at", "waiting_since", "last_message_at"])
+    _hold(ticket, at)
     _tell("ticket.replied", ticket, message.pk, at, by="staff")
     _mail("ticket-reply", ticket, message.pk, text)
     return message
@@ -314,12 +317,23 @@ def _move(ticket, status):
     if status == Status.WAITING:
         ticket.waiting_since = None
     ticket.save(update_fields=["status", "resolved_at", "waiting_since"])
+    _hold(ticket, timezone.now())
     return ticket
 
 
 def _finish(ticket, status, at):
     ticket.status, ticket.resolved_at, ticket.waiting_since = status, ticket.resolved_at or at, None
     ticket.save(update_fields=["status", "resolved_at", "waiting_since"])
+    _hold(ticket, at)
+
+
+def _hold(ticket, at):
+    """As long as the ticket is open its customer gets no cheerful mail, and no points of theirs expire."""
+    reason = f"ticket:{ticket.pk}"
+    if ticket.is_done:
+        holds.lift(ticket.store, [reason], at)
+    elif ticket.customer_id:
+        holds.place(ticket.store, holds.Kind.TICKET, [holds.Problem(ticket.customer_id, reason, at)])
 
 
 def _tell(type, ticket, key, at, **data):

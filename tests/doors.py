@@ -67,6 +67,8 @@ portal_own_form = Kind(
     answers(302, customer=400, other_customer=404, customer_elsewhere=403),
     portal_own.shows,
 )
+# A button; to look at it is nothing.
+portal_act = Kind(answers(405), answers(302, customer_elsewhere=403))
 # The link is the proof, whoever follows it; it opens one row, and to write takes a form that is complete.
 link = Kind(answers(200), answers(405), {"anonymous": "ownedbya"}, frozenset({"ownedbya"}))
 link_form = Kind(answers(200), answers(200), {"anonymous": "ownedbya"}, frozenset({"ownedbya"}))
@@ -82,6 +84,11 @@ api_row = Kind(
 )
 # For each person the same question as the first shop's own program asks: the second shop's names rows it does not have.
 api_create = Kind(api.get, answers(401, key=201, other_key=400, key_without_scope=403), api.shows)
+# A change that is asked for by its name: nothing is there to be looked at.
+api_row_act = Kind(
+    answers(401, key=405, other_key=405, key_without_scope=405),
+    answers(401, key=200, other_key=404, key_without_scope=403),
+)
 api_row_create = Kind(
     answers(401, key=200, other_key=404, key_without_scope=403),
     answers(401, key=201, other_key=404, key_without_scope=403),
@@ -129,6 +136,9 @@ ROUTES = {
     ),
     "loyalty-entry-list": Kind(api.get, api.post),
     "loyalty-entry-detail": Kind(api_row.get, api_row.post),
+    "loyalty-member-list": api_create,
+    "loyalty-member-detail": api_row,
+    "loyalty-member-leave": api_row_act,
     # sign-in
     "account_login": Kind(answers(200), answers(200)),
     # the second factor: each one's own; these people have neither one nor a password
@@ -152,6 +162,10 @@ ROUTES = {
     "portal-icon": public,
     "portal-logo": public,
     "loyalty-points": portal,
+    "loyalty-membership": Kind(portal.get, portal.post),
+    "loyalty-join": portal_act,
+    "loyalty-leave": portal_act,
+    "loyalty-birthday": Kind(portal_act.get, answers(302, customers=400, customer_elsewhere=403)),
     "portal-tickets": portal,
     "portal-ticket-new": portal_form,
     "portal-ticket": portal_own_form,
@@ -268,6 +282,7 @@ ADMIN = {
     "messaging.Message": mirror,
     "messaging.Consent": mirror,
     "messaging.Suppression": Rows("viewer agent owner", "", "agent owner", "agent owner"),
+    "messaging.Hold": mirror,
     "messaging.MailSettings": settings_of_store,
     "reviews.Answer": Rows("viewer agent owner", "agent owner"),
     "reviews.Invitation": mirror,
@@ -276,4 +291,6 @@ ADMIN = {
     "loyalty.Program": settings_of_store,
     "loyalty.Account": mirror,
     "loyalty.LedgerEntry": mirror,
+    "loyalty.Member": Rows("viewer agent owner", "", "agent owner"),
+    "loyalty.MembershipTerms": Rows("viewer agent owner", "owner"),
 }

@@ -217,6 +217,14 @@ def make_campaign(store, multiplier=2, **fields):
     return Campaign.objects.create(store=store, **defaults | fields)
 
 
+def make_member(customer, **fields):
+    """A customer who joined the programme in the portal."""
+    from loyalty.models import Member
+
+    defaults = {"joined_at": NOW, "joined_by": "portal"}
+    return Member.objects.create(store=customer.store, customer=customer, **defaults | fields)
+
+
 # --- support ---
 
 

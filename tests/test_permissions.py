@@ -110,6 +110,7 @@ def body_of(world, route) -> dict:
     return {
         "ticket-list": {"subject": "Hi", "text": "Hi", "customer": world.a["orders.Customer"].pk},
         "message-list": {"text": "Hi"},
+        "loyalty-member-list": {"customer": world.a["orders.Customer"].pk},
         "loyalty-account-adjust": {"points": 5, "reason": "Sorry"},
         "preferences": {"news": "on"},
     }.get(route.name, {})

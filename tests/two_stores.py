@@ -11,13 +11,14 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.events.models import Event, Handling
-from crm.messaging.models import Consent, MailboxMessage, MailSettings, Suppression
+from crm.messaging.models import Consent, Hold, MailboxMessage, MailSettings, Suppression
 from crm.messaging.outbox import queue
 from crm.orders.models import Coupon, RefundLine
 from crm.reviews.models import ReviewSettings
 from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
 from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncState
+from loyalty.models import MembershipTerms
 from support import tickets
 from tests import factories
 from tests.factories import NOW
@@ -139,6 +140,8 @@ def _side(mark, store) -> Side:
         _mail(store, customer, order, name),
         Consent.objects.create(store=store, email=customer.email, given=True, at=NOW, source=f"{name} checkout"),
         Suppression.objects.create(store=store, email=f"bounced@{mark}.example", detail=f"{name} said"),
+        Hold.objects.get(reason=f"ticket:{ticket.pk}"),
+        factories.make_member(customer, joined_at=NOW),
         factories.make_delivery(store, {"id": 1, "number": mark}),
         Push.objects.create(store=store, kind="review", key=f"review:{mark}", payload={"review": mark}, due_at=NOW),
         Reread.objects.create(store=store, resource="orders", woo_id=order.woo_id, due_at=NOW),
@@ -163,7 +166,7 @@ def _people(side, store):
     for model in (ShippingSettings, ReviewSettings, MailSettings):
         _keep(side, model.objects.create(store=store))
     _keep(side, SyncState.objects.create(store=store, resource="orders"), Connection.objects.get(pk=store.pk))
-    _keep(side, factories.make_program(store, name=f"{name} Shop Points"))
+    _keep(side, factories.make_program(store, name=f"{name} Shop Points"), MembershipTerms.objects.get(store=store))
     for role in Membership.Role.values:
         side.staff[role] = factories.make_staff(
             store, role, email=f"{role}@{side.mark}.example", first_name=name, last_login=NOW

@@ -3,6 +3,7 @@ from django.db.models import Q
 from django.forms import CheckboxSelectMultiple, MultipleChoiceField
 from django.http import Http404
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -13,8 +14,8 @@ from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin, has_role
 from crm.work.wake import wake
 
-from . import kinds, preview
-from .models import Consent, MailSettings, Message, Suppression
+from . import holds, kinds, preview
+from .models import Consent, Hold, MailSettings, Message, Suppression
 
 OUTCOME_COLOURS = {
     "queued": "info",
@@ -149,6 +150,54 @@ class SuppressionAdmin(StoreScopedAdmin):
             # Only whoever looks after all stores may close an address for all of them.
             field.required = not request.user.is_superuser
         return field
+
+
+class OpenFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "open"
+
+    def lookups(self, request, model_admin):
+        return [("yes", _("Open")), ("no", _("Over"))]
+
+    def queryset(self, request, queryset):
+        active = Hold.objects.active(timezone.now()).values("pk")
+        if self.value() == "yes":
+            return queryset.filter(pk__in=active)
+        return queryset.exclude(pk__in=active) if self.value() == "no" else queryset
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    """Why somebody gets no marketing at the moment and their points do not expire; staff may know better and lift it."""
+
+    list_display = ["customer_shown", "kind", "reason", "placed_at", "ends_at", "lifted_at", "store"]
+    list_filter = [OpenFilter, "kind", ("store", StoreFilter)]
+    list_select_related = ["customer", "store"]
+    search_fields = ["customer__email", "customer__last_name", "reason"]
+    ordering = ["-placed_at", "-pk"]
+    show_full_result_count = False
+    actions = ["lift"]
+    fields = ["customer_link", "kind", "reason", "placed_at", "ends_at", "lifted_at", "lifted_by", "store"]
+    readonly_fields = ["customer_link"]
+
+    @display(description=_("customer"), header=True)
+    def customer_shown(self, hold):
+        return [str(hold.customer), hold.customer.email]
+
+    @display(description=_("customer"))
+    def customer_link(self, hold):
+        return link_to(hold.customer)
+
+    def has_lift_permission(self, request):
+        return has_role(request.user, {Role.OWNER, Role.AGENT})
+
+    @action(description=_("Lift: the problem is solved"), permissions=["lift"])
+    def lift(self, request, queryset):
+        count = 0
+        for hold in queryset.filter(lifted_at=None).select_related("store"):
+            if has_role(request.user, {Role.OWNER, Role.AGENT}, hold.store_id):
+                count += holds.lift(hold.store, [hold.reason], timezone.now(), request.user)
+        messages.success(request, ngettext("%d hold is lifted.", "%d holds are lifted.", count) % count)
 
 
 @admin.register(MailSettings)

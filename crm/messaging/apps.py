@@ -9,7 +9,9 @@ class MessagingConfig(AppConfig):
     def ready(self):
         from anymail.signals import tracking
 
-        from . import checks, kinds, receivers  # noqa: F401
+        from crm.orders import panels
+
+        from . import checks, holds, kinds, receivers  # noqa: F401
 
         kinds.register(
             "thank-you",
@@ -23,4 +25,5 @@ class MessagingConfig(AppConfig):
             purpose=kinds.Purpose.SERVICE,
             label=_("Trouble with the shop, to its owners"),
         )
+        panels.panel("messaging/panel.html", holds.for_staff, 15)
         tracking.connect(receivers.keep_report, dispatch_uid="messaging reports")

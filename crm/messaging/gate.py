@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from . import consent, kinds
+from . import consent, holds, kinds
 from .models import MailSettings, Message, Suppression
 
 Reason = Message.SkipReason
@@ -29,6 +29,8 @@ def closed(message: Message, at: datetime) -> Reason | None:
         return Reason.NO_CONSENT
     if message.purpose in kinds.STOPPABLE and consent.is_refused(message.store_id, message.recipient, message.purpose):
         return Reason.UNWANTED
+    if message.purpose in kinds.HELD and holds.is_held(message.store_id, message.customer_id, message.recipient, at):
+        return Reason.ON_HOLD
     return None
 
 

@@ -15,10 +15,14 @@ class Purpose(models.TextChoices):
     MARKETING = "marketing", _("Marketing")
     # A question about what somebody bought: needs no consent, and everyone can end it.
     REVIEW = "review", _("Review requests")
+    # News of one's own points, tiers and gifts: for members, and everyone can end it without leaving.
+    LOYALTY = "loyalty", _("Points and rewards")
 
 
 # What the reader can end with one click.
-STOPPABLE = frozenset({Purpose.MARKETING, Purpose.REVIEW})
+STOPPABLE = frozenset({Purpose.MARKETING, Purpose.REVIEW, Purpose.LOYALTY})
+# Cheerful mail, which somebody with an open problem is spared.
+HELD = frozenset({Purpose.MARKETING, Purpose.LOYALTY})
 
 
 @dataclass(frozen=True)

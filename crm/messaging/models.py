@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
@@ -63,6 +64,7 @@ class Message(DueWork):
         UNWANTED = "unwanted", _("Unsubscribed from this purpose")
         STALE = "stale", _("No longer news")
         ORDER_GONE = "order_gone", _("The order was cancelled, refunded or deleted")
+        ON_HOLD = "on_hold", _("The customer has an open problem")
 
     TRANSACTIONAL = False
     # A batch ends within the time of a task also where each mail takes seconds: one that is cut off leaves a mail of unknown fate.
@@ -212,6 +214,62 @@ class Suppression(models.Model):
     def clean(self):
         super().clean()
         self.email = self.email.strip().lower()
+
+
+class HoldQuerySet(models.QuerySet):
+    def for_store(self, store):
+        return self.filter(store=store)
+
+    def active(self, at):
+        return self.filter(models.Q(ends_at=None) | models.Q(ends_at__gt=at), lifted_at=None, placed_at__lte=at)
+
+    def with_end(self):
+        """Adds `ended_at`: when a hold ended or will end by itself; nothing while nobody knows."""
+        return self.annotate(ended_at=models.functions.Least("lifted_at", "ends_at"))
+
+
+class Hold(models.Model):
+    """A customer has an open problem with the shop: bad news first, so no cheerful mail until it is solved."""
+
+    class Kind(models.TextChoices):
+        TICKET = "ticket", _("Open ticket")
+        PARCEL = "parcel", _("Late or failed parcel")
+        REFUND = "refund", _("Refund on its way")
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    customer = models.ForeignKey("orders.Customer", models.CASCADE, related_name="holds", verbose_name=_("customer"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    # What the problem is: "ticket:12". One is open once.
+    reason = models.CharField(_("reason"), max_length=100)
+    placed_at = models.DateTimeField(_("since"), default=timezone.now)
+    # Nobody has to remember to lift what a parcel without any more news, or money on its way, has placed.
+    ends_at = models.DateTimeField(_("ends by itself"), null=True)
+    lifted_at = models.DateTimeField(_("lifted"), null=True)
+    lifted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("lifted by")
+    )
+
+    objects = HoldQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "reason"], condition=models.Q(lifted_at=None), name="hold_open_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(lifted_at=None) | models.Q(lifted_at__gte=models.F("placed_at")),
+                name="hold_lifted_after_it_was_placed",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["customer", "-placed_at"], name="hold_of_customer"),
+            models.Index(fields=["store", "-placed_at", "-id"], name="hold_newest"),
+        ]
+
+    def __str__(self):
+        return f"{self.get_kind_display()} ({self.reason})"
 
 
 class MailSettings(models.Model):

@@ -1,5 +1,6 @@
-"""What messaging hears: paid orders, and what mail services tell."""
+"""What messaging hears: paid and refunded orders, guests who turned out to be customers, and what mail services tell."""
 
+from datetime import timedelta
 from itertools import groupby
 
 from django.db.models import prefetch_related_objects
@@ -9,14 +10,18 @@ from crm.events.subscribing import on
 from crm.stores import links
 from crm.stores.models import Membership, User
 
-from . import outbox, reports
+from . import holds, outbox, reports
+from .holds import Kind, Problem
+
+# Banks take about so long until money that was given back is on the account.
+REFUND_TAKES = timedelta(days=10)
 
 
 @on("order.paid")
 def thank(events):
     """Owe each buyer a thank-you, once for an order whatever happens to it later."""
     prefetch_related_objects(events, "order__customer")
-    for store, group in groupby(sorted(events, key=lambda event: event.store_id), key=lambda event: event.store):
+    for store, group in _by_store(events):
         outbox.queue_many(
             store,
             "thank-you",
@@ -51,3 +56,32 @@ def tell_owners(events):
 
 def keep_report(sender, event, esp_name, **kwargs):
     reports.keep(esp_name, event)
+
+
+@on("order.refunded")
+def hold_until_the_money_is_there(events):
+    for store, group in _by_store(events):
+        problems = [
+            Problem(
+                event.customer_id, f"refund:{event.key}", event.occurred_at, ends_at=event.occurred_at + REFUND_TAKES
+            )
+            for event in group
+            if event.customer_id
+        ]
+        holds.place(store, Kind.REFUND, problems)
+
+
+@on("refund.deleted")
+def lift_of_refunds_taken_back(events):
+    for event in events:
+        holds.lift(event.store, [f"refund:{event.key}"], event.occurred_at)
+
+
+@on("customer.joined")
+def take_holds_along(events):
+    for event in events:
+        holds.move(event.store, event.data["guest_id"], event.data["customer_id"])
+
+
+def _by_store(events):
+    return groupby(sorted(events, key=lambda event: event.store_id), key=lambda event: event.store)

@@ -20,6 +20,8 @@ from .kinds import Purpose
 from .models import MailboxMessage, Message
 
 PAGE = 50
+# What the page asks about beside news: the field's name and the purpose.
+ASKED = {"reviews": Purpose.REVIEW, "points": Purpose.LOYALTY}
 
 
 def mailbox_only(view):
@@ -74,7 +76,7 @@ def mailbox_html(request, pk):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request, token):
-    """Whether a person wants news, and to be asked for reviews. Looking changes nothing: programs look at every link in a mail."""
+    """Whether a person wants news, mail about their points, and to be asked for reviews. Looking changes nothing: programs look at every link in a mail."""
     try:
         store_id, pk, _extra = links.read(compose.PREFERENCES, token, compose.PREFERENCES_AGE)
     except links.BadLink:
@@ -85,8 +87,8 @@ def preferences(request, token):
         consent.withdraw(store, address, purpose=message.ends, source="one-click", proof={"message": pk})
         return HttpResponse(status=204)
     if request.method == "POST":
-        purpose = Purpose.REVIEW if "reviews" in request.POST else Purpose.MARKETING
-        say = consent.give if "on" in (request.POST.get("news"), request.POST.get("reviews")) else consent.withdraw
+        purpose = next((purpose for name, purpose in ASKED.items() if name in request.POST), Purpose.MARKETING)
+        say = consent.give if "on" in map(request.POST.get, ("news", *ASKED)) else consent.withdraw
         proof = {"message": pk, "language": message.language}
         say(store, address, purpose=purpose, source="preferences page", proof=proof)
         return redirect(f"{request.path}?saved={purpose}")
@@ -95,6 +97,8 @@ def preferences(request, token):
         "masked": _masked(address),
         "news": consent.is_given(store, address),
         "reviews": not consent.is_refused(store, address, Purpose.REVIEW),
+        "points": not consent.is_refused(store, address, Purpose.LOYALTY),
+        "has_points": message.purpose == Purpose.LOYALTY or consent.is_refused(store, address, Purpose.LOYALTY),
         "suppressed": gate.is_suppressed(store.pk, address),
         "saved": request.GET.get("saved"),
     }

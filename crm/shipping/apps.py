@@ -18,4 +18,5 @@ class ShippingConfig(AppConfig):
         )
         context.provide("tracking", pages.mail_context)
         schedules.every(1, "read parcels of imported orders", "crm.shipping.parcels.read_history")
+        schedules.every(60, "hold customers of late parcels", "crm.shipping.holding.refresh_all")
         sections.order_section("shipping/order_section.html", pages.order_section, 20)

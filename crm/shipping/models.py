@@ -72,7 +72,15 @@ class Shipment(models.Model):
                 name="shipment_delivered_when",
             ),
         ]
-        indexes = [models.Index(fields=["store", "-id"], name="shipment_newest")]
+        indexes = [
+            models.Index(fields=["store", "-id"], name="shipment_newest"),
+            # Of all parcels ever sent only these can be late.
+            models.Index(
+                fields=["store"],
+                name="shipment_under_way",
+                condition=~models.Q(status__in=["delivered", "returned"]) & models.Q(removed_at=None),
+            ),
+        ]
 
     def __str__(self):
         return f"{self.carrier_name} {self.number}".strip() or self.get_status_display()

@@ -3,11 +3,12 @@
 from itertools import groupby
 
 from django.db.models import prefetch_related_objects
+from django.utils import timezone
 
 from crm.events.subscribing import on
 from crm.messaging import outbox
 
-from . import parcels
+from . import holding, parcels
 from .models import Shipment
 
 
@@ -35,6 +36,12 @@ def tell_the_customer(events):
                 if event.order is not None and int(event.key) in shipments
             ],
         )
+
+
+@on("shipment.failed", "shipment.out_for_delivery", "shipment.delivered")
+def hold_or_lift(events):
+    for store, group in _by_store(events):
+        holding.refresh(store, timezone.now(), {int(event.key) for event in group})
 
 
 def _by_store(events):
