@@ -7,7 +7,7 @@ class LoyaltyConfig(AppConfig):
     verbose_name = _("Loyalty")
 
     def ready(self):
-        from crm.messaging import context
+        from crm.messaging import context, kinds
         from crm.orders import panels
         from crm.portal import home, navigation
         from crm.work import schedules
@@ -18,4 +18,8 @@ class LoyaltyConfig(AppConfig):
         home.card("loyalty/home_card.html", statements.home_card, 20)
         context.provide("loyalty", statements.for_mail)
         panels.panel("loyalty/panel.html", statements.for_staff, 20)
+        # News of an account and no order: what becomes of an order does not matter to it.
+        about_points = {"purpose": kinds.Purpose.LOYALTY, "not_for_statuses": ()}
+        kinds.register("birthday", template="loyalty/mail/birthday", label=_("Birthday gift"), **about_points)
+        schedules.every(60, "gifts, and points of those who left", "loyalty.tasks.each_hour")
         schedules.every(24 * 60, "prove the points ledger", "loyalty.tasks.prove")

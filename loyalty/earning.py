@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from crm.events.models import Event
 from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
-from . import ledger
+from . import ledger, members, programs
 from .ledger import Kind, Posting
 from .limits import Rooms
 from .models import Account, LedgerEntry, Program
@@ -65,7 +66,7 @@ def _announced(program, order_ids) -> set[int]:
     paid = Event.objects.filter(
         store=program.store_id, type="order.paid", order_id__in=order_ids, occurred_at__gte=program.starts_at
     )
-    return set(paid.values_list("order_id", flat=True))
+    return set(members.entitled(program, paid).values_list("order_id", flat=True))
 
 
 def _owners(store, order_ids) -> dict[int, int]:
@@ -216,10 +217,13 @@ HISTORY_BATCH = 500
 
 
 def history(store: Store) -> Iterator[list[int]]:
-    """Primary keys of the paid orders that never earned anything, in batches."""
+    """Primary keys of members' paid orders that never earned anything, in batches."""
     last = 0
     orders = Order.objects.for_store(store).existing().filter(is_paid=True, currency=store.currency)
     orders = orders.exclude(customer=None).filter(points_entries=None).order_by("pk")
+    if program := programs.of(store):
+        orders = orders.annotate(owner=Coalesce("customer__joined_to_id", "customer_id"))
+        orders = orders.filter(members.taking_part(program, "owner"))
     while batch := list(orders.filter(pk__gt=last).values_list("pk", flat=True)[:HISTORY_BATCH]):
         yield batch
         last = batch[-1]

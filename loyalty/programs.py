@@ -27,3 +27,11 @@ def open_program(store: Store) -> Program:
         store=store, defaults=defaults(store.currency) | {"starts_at": store.announce_from}
     )
     return program
+
+
+def of(store: Store) -> Program | None:
+    """The store's programme, with the store itself at hand."""
+    program = Program.objects.for_store(store).first()
+    if program is not None:
+        program.store = store
+    return program

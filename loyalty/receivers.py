@@ -2,9 +2,11 @@
 
 from itertools import groupby
 
+from django.db.models import prefetch_related_objects
+
 from crm.events.subscribing import on
 
-from . import earning, ledger, programs
+from . import birthdays, earning, ledger, members, programs
 
 
 def _by_store(events):
@@ -15,6 +17,19 @@ def _by_store(events):
 def open_programs(events):
     for store, _events in _by_store(events):
         programs.open_program(store)
+
+
+@on("order.paid")
+def enrol_buyers(events):
+    prefetch_related_objects(events, "customer")
+    for store, group in _by_store(events):
+        if program := programs.of(store):
+            paid = [
+                (event.customer.joined_to_id or event.customer_id, event.occurred_at)
+                for event in group
+                if event.customer and event.occurred_at >= program.starts_at
+            ]
+            members.enrol_buyers(program, paid)
 
 
 @on(
@@ -31,6 +46,14 @@ def settle_points(events):
     """Whatever happened to an order, its points follow from what it is now."""
     for store, group in _by_store(events):
         earning.settle(store, {event.order_id for event in group if event.order_id})
+
+
+@on("customer.joined")
+def merge_members(events):
+    for event in events:
+        guest_id, customer_id = event.data["guest_id"], event.data["customer_id"]
+        members.merge(event.store, guest_id, customer_id)
+        birthdays.merge(guest_id, customer_id)
 
 
 @on("customer.joined")

@@ -1,6 +1,12 @@
+import logging
 from itertools import islice
 
-from . import proof
+from django.utils import timezone
+
+from . import birthdays, members, proof
+from .models import Program
+
+logger = logging.getLogger(__name__)
 
 
 class LedgerBroken(Exception):
@@ -11,3 +17,22 @@ def prove() -> None:
     """Once a day: an error that staff see on the jobs page, if the ledger does not add up."""
     if found := list(islice(proof.differences(), 10)):
         raise LedgerBroken("; ".join(found))
+
+
+def each_hour() -> None:
+    """What is due by a store's own clock: gifts, and points of those who left."""
+    _in_each_store(birthdays.give, members.drop_points)
+
+
+def _in_each_store(*passes) -> None:
+    """Call each pass with (store, at) for every store with a programme; one that fails does not keep the others from theirs."""
+    at, failed = timezone.now(), None
+    for program in Program.objects.select_related("store").order_by("pk"):
+        for work in passes:
+            try:
+                work(program.store, at)
+            except Exception as error:
+                logger.exception("%s of %s", work.__qualname__, program.store)
+                failed = error
+    if failed:
+        raise failed

@@ -1,5 +1,5 @@
 """What staff see of points, page by page."""
 
-from . import accounts, program
+from . import accounts, members, program
 
-__all__ = ["accounts", "program"]
+__all__ = ["accounts", "members", "program"]

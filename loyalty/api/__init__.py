@@ -1,5 +1,6 @@
 """Points for merchants' programs."""
 
 from .accounts import AccountViewSet, EntryViewSet
+from .members import MemberViewSet
 
-__all__ = ["AccountViewSet", "EntryViewSet"]
+__all__ = ["AccountViewSet", "EntryViewSet", "MemberViewSet"]

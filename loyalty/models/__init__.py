@@ -1,9 +1,11 @@
 """The points programme of a store, and the ledger."""
 
 from .ledger import Account, Allocation, LedgerEntry, Lot
-from .program import Program
+from .members import Birthday, Member
+from .program import MembershipTerms, Program
 from .rules import Campaign, EarningRule, Occasion, RuleVersion
 
 __all__ = [
-    "Account", "Allocation", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Occasion", "Program", "RuleVersion",
+    "Account", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member", "MembershipTerms",
+    "Occasion", "Program", "RuleVersion",
 ]  # fmt: skip

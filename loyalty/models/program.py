@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.stores.models import Store
 
 from ..rules import Rule
+from .terms import MemberTerms
 
 
 class ProgramQuerySet(models.QuerySet):
@@ -23,7 +24,7 @@ def _cap(name):
     )
 
 
-class Program(models.Model):
+class Program(MemberTerms, models.Model):
     """How a store's customers earn points. A change of it never changes what was earned before."""
 
     class Rounding(models.TextChoices):
@@ -146,3 +147,12 @@ def worth_of(points: int, point_value: Decimal, currency: str) -> Decimal | None
         return None
     smallest = Decimal(1).scaleb(-get_currency_precision(currency))
     return (points * point_value).quantize(smallest, "ROUND_DOWN")
+
+
+class MembershipTerms(Program):
+    """The programme as a page of its own: who takes part, and what members get beside the points of their orders."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("membership")
+        verbose_name_plural = _("membership")

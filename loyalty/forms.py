@@ -1,0 +1,27 @@
+"""What customers fill in about themselves in the portal."""
+
+from datetime import date
+
+from babel.dates import get_month_names
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from crm.stores.formats import locale
+
+
+def months() -> list[tuple[int, str]]:
+    return sorted(get_month_names("wide", "stand-alone", locale=locale()).items())
+
+
+class BirthdayForm(forms.Form):
+    day = forms.TypedChoiceField(label=_("Day"), coerce=int, choices=[(day, day) for day in range(1, 32)])
+    month = forms.TypedChoiceField(label=_("Month"), coerce=int, choices=months)
+
+    def clean(self):
+        values = super().clean()
+        if {"day", "month"} <= values.keys():
+            try:
+                date(2024, values["month"], values["day"])
+            except ValueError:
+                raise forms.ValidationError(_("That month has no such day.")) from None
+        return values
