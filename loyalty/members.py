@@ -182,16 +182,20 @@ def drop_points(store: Store, at: datetime) -> int:
             _lock(row.customer)
             # Whoever has come back meanwhile keeps them; whoever then left again has days of their own.
             others = Member.objects.filter(customer=row.customer_id).exclude(pk=row.pk)
-            if not others.filter(Q(left_at=None) | Q(points_until__gt=at)).exists():
-                _forfeit(store, row)
-            count += Member.objects.filter(pk=row.pk, points_gone_at=None).update(points_gone_at=at)
+            if others.filter(Q(left_at=None) | Q(points_until__gt=at)).exists() or _forfeit(store, row):
+                count += Member.objects.filter(pk=row.pk, points_gone_at=None).update(points_gone_at=at)
     return count
 
 
-def _forfeit(store, row):
+def _forfeit(store, row) -> bool:
+    """Take what can be taken; whether that is all. Points that are pending go when they have become usable."""
     account = ledger.lock(store, [row.customer_id]).get(row.customer_id)
-    if account and account.balance > 0:
-        ledger.post(account, ledger.Kind.EXPIRE, -account.balance, f"left:{row.pk}", rule={"why": "left"})
+    if account is None:
+        return True
+    if account.balance > 0:
+        cause = f"left:{row.pk}:{account.posted}"
+        ledger.post(account, ledger.Kind.EXPIRE, -account.balance, cause, rule={"why": "left"})
+    return account.pending == 0
 
 
 def _lock(customer) -> Customer:

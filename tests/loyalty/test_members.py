@@ -223,6 +223,19 @@ def test_who_left_a_second_time_has_days_of_their_own(program, store, customer):
     assert points(customer) == 0
 
 
+def test_pending_points_go_as_soon_as_they_are_usable(program, store, customer):
+    account = make_account(customer, 5)
+    ledger.earn(account, 20, "order:7:1", available_from=NOW + 60 * DAY, at=NOW)
+    members.leave(program, customer, "portal", NOW)
+
+    assert members.drop_points(store, NOW + 40 * DAY) == 0
+    ledger.release(store, NOW + 61 * DAY)
+    assert members.drop_points(store, NOW + 61 * DAY) == 1
+
+    account.refresh_from_db()
+    assert (account.balance, account.pending) == (0, 0)
+
+
 def test_the_hourly_pass_goes_on_with_the_next_store_when_one_fails(store, program, customer):
     other = make_program(make_store())
     for shop, buyer in ((store, customer), (other.store, make_customer(other.store))):
