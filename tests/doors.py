@@ -200,6 +200,9 @@ ROUTES = {
     "admin:reviews_answer_add": nobody,
     "admin:auth_user_password_change": Kind(answers(302, staff=403, superuser=200), answers(302, staff=403, superuser=200)),
     "admin:work_job_changelist": Kind(answers(302, staff=403, superuser=200), answers(302, staff=403, superuser=200)),
+    "admin:woocommerce_connection_do": Kind(
+        answers(302, staff=405), answers(302, staff=404, viewer=404, agent=404)
+    ),
     "admin:work_job_retry": Kind(answers(302, staff=405), answers(302, staff=403, superuser=404)),
     "admin:loyalty_program_example": Kind(answers(302, staff=403), answers(302, staff=403)),
     "admin:loyalty_account_adjust": Kind(

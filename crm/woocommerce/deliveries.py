@@ -78,6 +78,26 @@ def _admit(row: WebhookDelivery, store: Store, known: ShopIdentity | None) -> No
         )
 
 
+def replay(rows: Iterable[WebhookDelivery], at: datetime) -> int:
+    """Have deliveries applied once more, each as a new one: an older version of an object changes nothing. Returns how many wait now.
+
+    One that waits already is not kept again.
+    """
+    made = WebhookDelivery.objects.bulk_create(
+        [
+            WebhookDelivery(
+                store_id=row.store_id, topic=row.topic, delivery_id=row.delivery_id, webhook_id=row.webhook_id,
+                source=row.source, body=row.body, digest=row.digest, due_at=at, created_at=at,
+            )
+            for row in rows
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+    if made:
+        wake(WebhookDelivery)
+    return len(made)
+
+
 def decode(row: WebhookDelivery) -> dict | None:
     """The object in the body; None where the shop says that it was gone when the body was made."""
     body = bytes(row.body)

@@ -23,5 +23,10 @@ def day(value, zone="UTC"):
 
 
 @register.filter
+def duration(value):
+    return "" if value is None else formats.duration(value)
+
+
+@register.filter
 def moment(value, zone="UTC"):
     return "" if value is None else formats.moment(value, zone)

@@ -30,6 +30,10 @@ class WebhookDelivery(DueWork):
     class Meta(DueWork.Meta):
         verbose_name = _("webhook delivery")
         verbose_name_plural = _("webhook deliveries")
+        indexes = [
+            *DueWork.Meta.indexes,
+            models.Index(fields=["store", "-created_at"], name="webhookdelivery_newest"),
+        ]
         constraints = [
             # Twins of a delivery that nobody has begun to apply say nothing new. One that was begun (and failed, or was
             # parked and is tried again) stands in nobody's way: what comes after it may matter.

@@ -1,5 +1,7 @@
 """Who a shop is, which webhooks it has of ours, and what is wrong between it and us."""
 
+from datetime import datetime
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -50,6 +52,9 @@ class ShopWebhook(models.Model):
     # The last time it was found switched off, changed or gone, and what was done about it.
     repaired_at = models.DateTimeField(_("last repaired"), null=True)
     problem = models.CharField(_("what was wrong then"), max_length=200, blank=True)
+
+    # Set by `overview`.
+    last_delivery_at: datetime | None = None
 
     objects = ShopWebhookQuerySet.as_manager()
 

@@ -68,6 +68,13 @@ class SyncState(models.Model):
     def __str__(self):
         return f"{self.store}: {self.get_resource_display()}"
 
+    @property
+    def percent(self) -> int:
+        """How much of the walk is done, as far as the shop says how much there is."""
+        if self.finished_at:
+            return 100
+        return min(99, self.page * 10_000 // self.total) if self.total else 0
+
 
 class KeptAsideQuerySet(models.QuerySet):
     def for_store(self, store):
@@ -122,6 +129,11 @@ class ConnectionCheck(models.Model):
 
     def __str__(self):
         return str(self.store)
+
+    @property
+    def is_asked(self) -> bool:
+        """Somebody waits for its result."""
+        return bool(self.asked_at and (self.checked_at is None or self.asked_at > self.checked_at))
 
 
 class Connection(Store):

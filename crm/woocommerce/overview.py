@@ -1,0 +1,151 @@
+"""How the mirror of one store stands: what its sync page shows and what its programs read. Asks the database alone, in a constant number of queries."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from crm.orders.models import Order
+from crm.stores.models import Store
+
+from . import webhook_care
+from .models import (
+    ConnectionCheck,
+    Drift,
+    Incident,
+    KeptAside,
+    Resource,
+    ShopWebhook,
+    SyncRun,
+    SyncState,
+    WebhookDelivery,
+)
+
+DAYS = 30
+SHOWN = 20
+NEWEST = 2000
+# A run that goes on writes down its counts each second or so; one that is silent for longer waits for its next slice, or was killed.
+SILENT = timedelta(minutes=2)
+
+
+@dataclass
+class Day:
+    """What the comparisons of one day found."""
+
+    day: date
+    differing: int
+    healed: int
+    compared: bool
+
+
+@dataclass
+class Overview:
+    """`at` is when this was looked up; the rest are rows, the newest first."""
+
+    store: Store
+    at: datetime
+    states: list[SyncState]
+    running: SyncRun | None
+    waiting: list[SyncRun]
+    runs: list[SyncRun]
+    last_run: SyncRun | None
+    newest_order: Order | None
+    incidents: list[Incident]
+    check: ConnectionCheck | None
+    webhooks: list[ShopWebhook]
+    deliveries: list[WebhookDelivery]
+    parked_deliveries: int
+    kept_aside: list[KeptAside]
+    kept_aside_count: int
+    drifts: list[Drift]
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.running or self.waiting)
+
+    @property
+    def is_silent(self) -> bool:
+        """A run is open, and nothing was heard of it for a while."""
+        return bool(self.running and self.running.seen_at and self.at - self.running.seen_at > SILENT)
+
+    @property
+    def last_delivery(self) -> WebhookDelivery | None:
+        return self.deliveries[0] if self.deliveries else None
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """When the shop was last looked through to the end."""
+        return self.last_run.finished_at if self.last_run else None
+
+    @property
+    def lag(self) -> timedelta | None:
+        """What may be missing here is younger than this: the time since the last look, or since a webhook showed that they arrive."""
+        heard_at = self.last_delivery.created_at if self.last_delivery and self.hears else None
+        newest = max((moment for moment in (self.looked_at, heard_at) if moment), default=None)
+        return max(self.at - newest, timedelta(0)) if newest else None
+
+    @property
+    def can_be_called(self) -> bool:
+        return webhook_care.is_reachable(self.store)
+
+    @property
+    def hears(self) -> bool:
+        """Whether webhooks do their part: all are active, and one has arrived."""
+        return bool(self.webhooks and self.last_delivery) and all(hook.status == "active" for hook in self.webhooks)
+
+    @property
+    def by_day(self) -> list[Day]:
+        """The last 30 days, oldest first, by the store's calendar."""
+        today = self.at.astimezone(self.store.zone).date()
+        days = {day: Day(day, 0, 0, False) for day in (today - timedelta(days=n) for n in reversed(range(DAYS)))}
+        for drift in self.drifts:
+            if found := days.get(drift.day):
+                found.differing += drift.differing
+                found.healed += drift.healed
+                found.compared = True
+        return list(days.values())
+
+
+def look(store: Store, at: datetime) -> Overview:
+    runs = SyncRun.objects.for_store(store)
+    deliveries = WebhookDelivery.objects.filter(store=store).defer("body")
+    aside = KeptAside.objects.for_store(store).unresolved()
+    ended = runs.exclude(finished_at=None)
+    return Overview(
+        store=store,
+        at=at,
+        states=_in_order(SyncState.objects.filter(store=store)),
+        running=runs.open().first(),
+        waiting=list(runs.waiting().order_by("asked_at")),
+        runs=list(ended.worth_telling().order_by("-pk")[:10]),
+        last_run=ended.filter(outcome__in=["done", "incomplete"]).order_by("-pk").first(),
+        newest_order=Order.objects.filter(store=store).order_by("-date_created_gmt", "-pk").first(),
+        incidents=list(Incident.objects.for_store(store).open().order_by("kind")),
+        check=ConnectionCheck.objects.filter(store=store).first(),
+        webhooks=_webhooks(store),
+        deliveries=list(deliveries.order_by("-created_at")[:SHOWN]),
+        parked_deliveries=deliveries.filter(state="parked").count(),
+        kept_aside=list(aside.defer("payload").order_by("-pk")[:SHOWN]),
+        kept_aside_count=aside.count(),
+        drifts=list(
+            Drift.objects.for_store(store)
+            .filter(day__gt=at.astimezone(store.zone).date() - timedelta(days=DAYS))
+            .order_by("-started_at", "resource")
+        ),
+    )
+
+
+def _in_order(states) -> list[SyncState]:
+    order = list(Resource.values)
+    return sorted(states, key=lambda state: order.index(state.resource))
+
+
+def _webhooks(store: Store) -> list[ShopWebhook]:
+    """The webhooks with `last_delivery_at`, as far as the store's newest deliveries tell: to find the last of a topic that is hardly ever told
+    would be to read all there are, and one more index to keep for every delivery."""
+    newest = WebhookDelivery.objects.filter(store=store).order_by("-created_at")
+    last: dict[str, datetime] = {}
+    for topic, created_at in newest.values_list("topic", "created_at")[:NEWEST]:
+        last.setdefault(topic, created_at)
+    hooks = list(ShopWebhook.objects.for_store(store).order_by("topic"))
+    for hook in hooks:
+        hook.last_delivery_at = last.get(hook.topic)
+    return hooks
