@@ -7,7 +7,15 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from crm.events.api import EventViewSet
-from crm.orders.api import CustomerViewSet, OrderViewSet, ProductViewSet, RefundViewSet
+from crm.orders.api import (
+    CouponViewSet,
+    CustomerViewSet,
+    OrderNoteViewSet,
+    OrderViewSet,
+    ProductReviewViewSet,
+    ProductViewSet,
+    RefundViewSet,
+)
 from crm.shipping.api import ShipmentViewSet
 from loyalty.api import AccountViewSet, EntryViewSet, MemberViewSet
 from support.api import MessageViewSet, TicketViewSet
@@ -17,6 +25,9 @@ router.register("customers", CustomerViewSet)
 router.register("orders", OrderViewSet)
 router.register("products", ProductViewSet)
 router.register("refunds", RefundViewSet)
+router.register("coupons", CouponViewSet)
+router.register("order-notes", OrderNoteViewSet)
+router.register("product-reviews", ProductReviewViewSet)
 router.register("shipments", ShipmentViewSet)
 router.register("events", EventViewSet)
 router.register("tickets", TicketViewSet)

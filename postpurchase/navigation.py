@@ -43,7 +43,12 @@ GROUPS = [
     ),
     (
         _("Reviews"),
-        [("reviews.Answer", "star"), ("reviews.Invitation", "outgoing_mail"), ("reviews.ReviewSettings", "tune")],
+        [
+            ("reviews.Answer", "star"),
+            ("orders.ProductReview", "reviews"),
+            ("reviews.Invitation", "outgoing_mail"),
+            ("reviews.ReviewSettings", "tune"),
+        ],
     ),
     (
         _("Set-up"),

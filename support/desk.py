@@ -1,11 +1,11 @@
 """What an agent's ticket page shows: the queue, the conversation, and who is asking about what."""
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q, Sum
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Prefetch, Q, Sum
 from django.utils.translation import gettext_lazy as _
 
 from crm.messaging import context as mail_context
 from crm.messaging.models import Message as Mail
-from crm.orders.models import Order
+from crm.orders.models import Order, OrderNote
 from crm.orders.panels import panels_for
 from crm.stores import formats
 
@@ -121,7 +121,7 @@ def _orders(ticket) -> list[Order]:
         Order.objects.for_store(ticket.store)
         .filter(wanted)
         .order_by(ExpressionWrapper(own, BooleanField()).desc(), "-date_created_gmt", "-pk")
-        .prefetch_related("line_items")
+        .prefetch_related("line_items", Prefetch("notes", OrderNote.objects.order_by("date_created_gmt", "pk")))
     )
     return list(orders[:3])
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm.events.models import Event, Handling
 from crm.messaging.models import Consent, Hold, MailboxMessage, MailSettings, Suppression
 from crm.messaging.outbox import queue
-from crm.orders.models import Coupon, RefundLine
+from crm.orders.models import Coupon, OrderNote, ProductReview, RefundLine
 from crm.reviews.models import ReviewSettings
 from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
@@ -131,6 +131,15 @@ def _side(mark, store) -> Side:
         Coupon.objects.create(
             store=store, woo_id=order.woo_id, code=f"{mark}-ten", amount=10, discount_type="percent",
             email_restrictions=[customer.email],
+        ),
+        OrderNote.objects.create(
+            store=store, order=order, woo_id=order.woo_id, author=f"{name} staff", note=f"<p>{name} rang</p>",
+            customer_note=True, date_created_gmt=NOW,
+        ),
+        ProductReview.objects.create(
+            store=store, woo_id=order.woo_id, product=product, product_id_in_shop=product.woo_id, customer=customer,
+            status="approved", reviewer=name, reviewer_email=customer.email, review=f"<p>{name} likes it</p>", rating=4,
+            date_created_gmt=NOW,
         ),
         factories.make_answer(line, text=f"{name} loves it", shown_name=name, score=2),
         ShipmentItem.objects.create(shipment=shipment, line_item=line, quantity=1),

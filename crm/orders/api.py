@@ -7,7 +7,18 @@ from rest_framework import serializers
 from crm.rest.filters import EmailFilter
 from crm.rest.views import StoreScopedReadOnlyViewSet
 
-from .models import Category, Customer, LineItem, Order, Product, Refund, RefundLine
+from .models import (
+    Category,
+    Coupon,
+    Customer,
+    LineItem,
+    Order,
+    OrderNote,
+    Product,
+    ProductReview,
+    Refund,
+    RefundLine,
+)
 
 
 class MirroredFilter(filters.FilterSet):
@@ -15,6 +26,13 @@ class MirroredFilter(filters.FilterSet):
     created_after = filters.IsoDateTimeFilter("date_created_gmt", "gte")
     created_before = filters.IsoDateTimeFilter("date_created_gmt", "lt")
     modified_after = filters.IsoDateTimeFilter("date_modified_gmt", "gte")
+
+
+class CodeFilter(filters.CharFilter):
+    """Codes are held in lower case, as WooCommerce compares them."""
+
+    def filter(self, queryset, value):
+        return queryset.filter(**{f"{self.field_name}__contains": [value.strip().lower()]}) if value else queryset
 
 
 class CustomerSerializer(serializers.ModelSerializer):
@@ -77,7 +95,8 @@ class OrderSerializer(serializers.ModelSerializer):
             "total", "total_tax", "shipping_total", "shipping_tax", "discount_total", "discount_tax", "refunded_total",
             "payment_method", "payment_method_title", "customer_note", "is_paid",
             "date_created_gmt", "date_modified_gmt", "date_paid_gmt", "date_completed_gmt", "deleted_at",
-            "billing", "shipping", "line_items", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines", "refunds", "meta_data",
+            "billing", "shipping", "line_items", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines", "coupon_codes",
+            "refunds", "meta_data",
         ]  # fmt: skip
 
 
@@ -85,10 +104,14 @@ class OrderFilter(MirroredFilter):
     status = filters.BaseInFilter(help_text=_("One status, or several with commas between"))
     email = EmailFilter("billing_email")
     customer = filters.NumberFilter("customer_id")
+    coupon = CodeFilter("coupon_codes", help_text=_("Code of a coupon that the order was placed with"))
+    deleted = filters.BooleanFilter(
+        "deleted_at", "isnull", exclude=True, help_text=_("Trashed or deleted in the shop, or not")
+    )
 
     class Meta:
         model = Order
-        fields = ["status", "customer", "email", "number", "is_paid", "woo_id"]
+        fields = ["status", "customer", "email", "number", "is_paid", "woo_id", "coupon", "deleted"]
 
 
 class OrderViewSet(StoreScopedReadOnlyViewSet):
@@ -175,3 +198,94 @@ class ProductViewSet(StoreScopedReadOnlyViewSet):
     queryset = Product.objects.all()
     serializer_class = ProductSerializer
     filterset_class = ProductFilter
+
+
+class CouponSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Coupon
+        fields = [
+            "id", "woo_id", "code", "amount", "discount_type", "status", "description", "date_expires_gmt", "usage_count",
+            "usage_limit", "used_by", "individual_use", "email_restrictions",
+            "date_created_gmt", "date_modified_gmt", "deleted_at", "meta_data",
+        ]  # fmt: skip
+
+
+class CouponFilter(MirroredFilter):
+    code = filters.CharFilter(method="of_code", help_text=_("In any case"))
+    used_by = CodeFilter("used_by", help_text=_("Number of a customer in the shop, or a guest's address"))
+
+    class Meta:
+        model = Coupon
+        fields = ["code", "used_by", "status", "woo_id"]
+
+    def of_code(self, queryset, name, value):
+        return queryset.filter(code=value.strip().lower())
+
+
+class CouponViewSet(StoreScopedReadOnlyViewSet):
+    """Which orders used one: `orders?coupon=CODE`."""
+
+    scope = "orders"
+    queryset = Coupon.objects.all()
+    serializer_class = CouponSerializer
+    filterset_class = CouponFilter
+
+
+class OrderNoteSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = OrderNote
+        fields = ["id", "woo_id", "order", "author", "note", "customer_note", "date_created_gmt"]
+        extra_kwargs = {"note": {"help_text": _("HTML, as the shop sent it")}}
+
+
+class OrderNoteFilter(filters.FilterSet):
+    order = filters.NumberFilter("order_id")
+
+    class Meta:
+        model = OrderNote
+        fields = ["order", "customer_note"]
+
+
+class OrderNoteViewSet(StoreScopedReadOnlyViewSet):
+    """Notes of orders that changed since the shop was connected; `customer_note` ones were mailed to the customer."""
+
+    scope = "orders"
+    queryset = OrderNote.objects.all()
+    serializer_class = OrderNoteSerializer
+    filterset_class = OrderNoteFilter
+
+
+class ProductReviewSerializer(serializers.ModelSerializer):
+    product_id = serializers.IntegerField(source="product_id_in_shop", help_text=_("Number in the shop"))
+
+    class Meta:
+        model = ProductReview
+        fields = [
+            "id", "woo_id", "product", "product_id", "customer", "status", "reviewer", "reviewer_email", "review", "rating",
+            "verified", "date_created_gmt", "deleted_at",
+        ]  # fmt: skip
+        extra_kwargs = {
+            "review": {"help_text": _("HTML, as the shop sent it")},
+            "rating": {"help_text": _("1 to 5 stars, 0 without any")},
+        }
+
+
+class ProductReviewFilter(filters.FilterSet):
+    product = filters.NumberFilter("product_id")
+    customer = filters.NumberFilter("customer_id")
+    email = EmailFilter("reviewer_email")
+    created_after = filters.IsoDateTimeFilter("date_created_gmt", "gte")
+    created_before = filters.IsoDateTimeFilter("date_created_gmt", "lt")
+
+    class Meta:
+        model = ProductReview
+        fields = ["product", "customer", "email", "status", "rating", "woo_id"]
+
+
+class ProductReviewViewSet(StoreScopedReadOnlyViewSet):
+    """Reviews in the shop, those that came through Postpurchase among them."""
+
+    scope = "orders"
+    queryset = ProductReview.objects.all()
+    serializer_class = ProductReviewSerializer
+    filterset_class = ProductReviewFilter

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from crm.events.recording import record
 from crm.stores.models import Store
@@ -27,26 +28,28 @@ ORDERS_LOOKED_AT = 200
 
 @transaction.atomic
 def join_guest(store: Store, email: str, at: datetime) -> Customer | None:
-    """Somebody proved that the address is theirs: what they ordered as a guest belongs to their account from now on.
+    """Somebody proved that the address is theirs: what they ordered as a guest, or with an account that they deleted, belongs to them.
 
-    Returns the registered customer that the guest was joined to, or None if there is nothing to join. An address counts as proven only by
-    a code sent there; that a shop's account carries it proves nothing.
+    Returns the customer who has it from now on (the registered one, or else the guest), or None if there is nothing to join. An address
+    counts as proven only by a code sent there; that a shop's account carries it proves nothing.
     """
     if not email.strip():
         return None
     lock_mirror(store)
-    people = Customer.objects.for_store(store).with_email(email).existing()
-    people.update(email_verified_at=at)
-    guest = people.filter(woo_id=None, joined_to=None).first()
-    registered = people.exclude(woo_id=None).order_by("woo_id").first()
-    if guest is None or registered is None:
+    people = Customer.objects.for_store(store).with_email(email).filter(joined_to=None)
+    people.existing().update(email_verified_at=at)
+    guests, accounts = people.existing().filter(woo_id=None), people.exclude(woo_id=None)
+    person = accounts.existing().order_by("woo_id").first() or guests.first()
+    joining = [row for row in [*guests, *accounts.exclude(deleted_at=None).order_by("pk")] if row != person]
+    if person is None or not joining:
         return None
-    guest.joined_to = registered
-    guest.save(update_fields=["joined_to"])
-    Order.objects.filter(customer=guest).update(customer=registered)
-    data = {"guest_id": guest.pk, "customer_id": registered.pk}
-    record("customer.joined", store, guest.pk, customer=registered, data=data, occurred_at=at)
-    return registered
+    for row in joining:
+        # Whoever was joined to this one before comes along.
+        Customer.objects.filter(Q(pk=row.pk) | Q(joined_to=row)).update(joined_to=person)
+        Order.objects.filter(customer=row).update(customer=person)
+        data = {"guest_id": row.pk, "customer_id": person.pk}
+        record("customer.joined", store, row.pk, customer=person, data=data, occurred_at=at)
+    return person
 
 
 def addresses(customer: Customer) -> list[dict[str, str]]:

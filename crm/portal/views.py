@@ -96,6 +96,7 @@ def order_detail(request, slug, number):
         "sums": orders.sums(order),
         "billing": orders.address(order.billing),
         "shipping": orders.address(order.shipping),
+        "notes": order.notes.for_customers().order_by("date_created_gmt", "pk"),
         "sections": sections.sections(request, order),
     }
     return render(request, "portal/order.html", context)

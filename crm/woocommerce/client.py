@@ -48,6 +48,11 @@ except PackageNotFoundError:
     USER_AGENT = "Postpurchase/0.1.0"
 
 
+def endpoint_of(resource: str) -> str:
+    """Where the objects of a kind are found below `wc/v3/`."""
+    return f"products/{resource}" if resource in ("categories", "reviews") else resource
+
+
 class Signature(OAuth):
     """The package's OAuth 1.0a, right in two places where shops refuse what it makes."""
 

@@ -6,15 +6,22 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from crm.orders.models import Coupon, Customer, Order, Product, Refund
+from crm.orders.models import Coupon, Customer, Order, Product, ProductReview, Refund
 
 from . import drift, mapping, walks
+from .client import endpoint_of
 from .models import Resource
-from .saving import SAVERS, forget_refunds, save_categories, save_coupons
+from .saving import SAVERS, forget_refunds, save_categories
 from .values import MappingError, moment
 from .walking import Walk
 
-MODELS = {"orders": Order, "products": Product, "customers": Customer, "coupons": Coupon}
+MODELS = {
+    "orders": Order,
+    "products": Product,
+    "customers": Customer,
+    "coupons": Coupon,
+    "reviews": ProductReview,
+}
 
 
 def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **params) -> None:
@@ -26,7 +33,9 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
     model = MODELS[resource]
     start = state.position if state.page else 0
     while True:
-        page = walk.client.page(resource, state.page + 1, orderby="id", order="asc", _fields=fields, **params)
+        page = walk.client.page(
+            endpoint_of(resource), state.page + 1, orderby="id", order="asc", _fields=fields, **params
+        )
         rows = page.numbered
         end = max([start, *rows])
         held: QuerySet = model.objects.filter(store=walk.store, woo_id__gt=start)
@@ -44,7 +53,7 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
         if resource == "orders":
             differing += _with_other_refunds(walk, rows, set(differing))
         for chunk in walks.chunks(sorted(differing)):
-            _heal(walk, resource, walks.named(walk, resource, chunk, **params), set(chunk), live)
+            _heal(walk, resource, walks.named(walk, endpoint_of(resource), chunk, **params), set(chunk), live)
         for woo_id in sorted(live - set(rows)):
             walks.read_one(walk, resource, woo_id)
         with walk.step(page=state.page + 1, total=page.total, position=end, read=state.read + len(rows)):
@@ -65,6 +74,17 @@ def _heal(walk: Walk, resource: str, found: list[dict], asked: set[int], live: s
             for row in found:
                 forget_refunds(walk.store, row["id"], [refund["id"] for refund in row.get("refunds") or []], at)
         counts.update(missing=len(asked - live), stale=len(asked & live), healed=saved.written)
+
+
+def compare_whole(walk: Walk, resource: str, **params) -> None:
+    """For what changes without a date: read whole, and then compare the numbers for what was deleted."""
+    if not walk.state.position:
+        for page in walk.client.pages(endpoint_of(resource), **params):
+            with walk.step() as count, drift.healing(walk) as counts:
+                saved = SAVERS[resource](walk.store, page.rows, timezone.now())
+                count(saved, len(page.rows))
+                counts.update(missing=saved.created, stale=saved.updated, healed=saved.written)
+    compare(walk, resource, **params)
 
 
 def differs(row: dict, held: tuple[datetime | None, datetime | None] | None) -> bool:
@@ -98,14 +118,13 @@ def categories(walk: Walk) -> None:
 
 
 def coupons(walk: Walk) -> None:
-    # How often a coupon was used changes no date: they are read whole, and then compared for deleted ones.
-    if not walk.state.position:
-        for page in walk.client.pages("coupons"):
-            with walk.step() as count, drift.healing(walk) as counts:
-                saved = save_coupons(walk.store, page.rows, timezone.now())
-                count(saved, len(page.rows))
-                counts.update(missing=saved.created, stale=saved.updated, healed=saved.written)
-    compare(walk, "coupons")
+    # How often a coupon was used changes no date.
+    compare_whole(walk, "coupons")
+
+
+def reviews(walk: Walk) -> None:
+    # Neither does that somebody approved a review, or changed its words.
+    compare_whole(walk, "reviews", status="all")
 
 
 def products(walk: Walk) -> None:
@@ -132,4 +151,5 @@ STEPS: dict[str, Callable[[Walk], None]] = {
     Resource.CUSTOMERS: customers,
     Resource.COUPONS: coupons,
     Resource.ORDERS: orders,
+    Resource.REVIEWS: reviews,
 }

@@ -6,22 +6,21 @@ object is read again, and what the shop answers then is the truth.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import datetime
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 from crm.work import drain
-from crm.work.wake import wake
 
-from . import identity, saving
-from .client import Client
+from . import identity, rereads, saving
+from .client import Client, endpoint_of
 from .errors import WooCommerceError
 from .models import Reread, ShopIdentity, WebhookDelivery
+from .rereads import NOTES
 
 # Topic to resource. What an order refers to comes before the order; other topics (plug-ins', `action.…`) say nothing to the mirror.
 RESOURCES = {"product": "products", "customer": "customers", "coupon": "coupons", "order": "orders"}
@@ -62,7 +61,7 @@ def apply(rows: list[WebhookDelivery], at: datetime) -> None:
     order = list(RESOURCES.values())
     for store_id, resource in sorted(pages, key=lambda page: (page[0], order.index(page[1]))):
         saving.SAVERS[resource](stores[store_id], pages[store_id, resource], at)
-    reread(hints, at)
+    rereads.ask(hints, at)
 
 
 def _admit(row: WebhookDelivery, store: Store, known: ShopIdentity | None) -> None:
@@ -125,25 +124,6 @@ def is_gone(code) -> bool:
     return str(code).endswith("invalid_id")
 
 
-def reread(objects: Iterable[tuple[int, str, int]], at: datetime) -> None:
-    """Have objects read again: (store's primary key, resource, number in the shop). Those that wait already wait once."""
-    rows = sorted(objects)
-    if not rows:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO woocommerce_reread (store_id, resource, woo_id, state, attempts, error, due_at, created_at)
-            SELECT store_id, resource, woo_id, 'due', 0, '', %s, %s
-            FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS asked(store_id, resource, woo_id)
-            ON CONFLICT (store_id, resource, woo_id)
-                WHERE state = 'due' AND attempts = 0 AND settled_at IS NULL DO NOTHING
-            """,
-            [at, at, *map(list, zip(*rows, strict=True))],
-        )
-    wake(Reread)
-
-
 def read_again(rows: list[Reread], at: datetime) -> None:
     """Ask the shop for each object and save what it says, or that it has it no more. Settles row by row."""
     for row in rows:
@@ -156,17 +136,26 @@ def read_again(rows: list[Reread], at: datetime) -> None:
                 Reread.objects.due(at).filter(store=row.store).update(due_at=at + row.backoff())
             continue
         with transaction.atomic():
-            if payload is None:
-                saving.mark_deleted(row.store, row.resource, [row.woo_id], at)
-            else:
-                saving.SAVERS[row.resource](row.store, [payload], at, revive=True)
+            _save(row, payload, at)
             drain.settle([row], at)
 
 
-def _read(row: Reread) -> dict | None:
+def _save(row: Reread, payload, at: datetime) -> None:
+    if row.resource == NOTES:
+        if payload is not None:
+            saving.save_notes(row.store, row.woo_id, payload, at)
+    elif payload is None:
+        saving.mark_deleted(row.store, row.resource, [row.woo_id], at)
+    else:
+        saving.SAVERS[row.resource](row.store, [payload], at, revive=True)
+
+
+def _read(row: Reread):
+    """What the shop has of it; None where it has no such object."""
+    endpoint = f"orders/{row.woo_id}/notes" if row.resource == NOTES else f"{endpoint_of(row.resource)}/{row.woo_id}"
     with Client(row.store) as client:
         try:
-            return client.get(f"{row.resource}/{row.woo_id}")
+            return client.get(endpoint)
         except WooCommerceError as error:
             # Not any 404: that of a shop whose API is switched off says nothing about the object.
             if error.status != 404 or not is_gone(error.code):

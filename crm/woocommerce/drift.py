@@ -12,7 +12,7 @@ from crm.stores.models import Store
 from .models import Drift, Resource, SyncState
 from .walking import Walk
 
-COMPARED = (Resource.ORDERS, Resource.PRODUCTS, Resource.CUSTOMERS, Resource.COUPONS)
+COMPARED = (Resource.ORDERS, Resource.PRODUCTS, Resource.CUSTOMERS, Resource.COUPONS, Resource.REVIEWS)
 
 
 @contextmanager

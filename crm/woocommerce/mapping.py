@@ -48,7 +48,7 @@ def order(payload: dict) -> tuple[dict, list[dict], list[dict]]:
         "status": exact(payload, "status", 100).removeprefix("wc-"),
         "currency": exact(payload, "currency", 10),
         "customer_woo_id": number(payload, "customer_id", 0),
-        "billing_email": email(billing.get("email")),
+        "billing_email": known_email(billing.get("email")),
         "order_key": clipped(payload.get("order_key"), 100),
         "created_via": clipped(payload.get("created_via"), 100),
         "prices_include_tax": payload.get("prices_include_tax") is True,
@@ -246,7 +246,6 @@ def category(payload: dict) -> dict:
 
 
 def coupon(payload: dict) -> dict:
-    restrictions = payload.get("email_restrictions")
     return {
         "woo_id": own_number(payload),
         "date_created_gmt": moment(payload, "date_created_gmt"),
@@ -261,7 +260,62 @@ def coupon(payload: dict) -> dict:
         "usage_count": count(payload.get("usage_count")),
         "usage_limit": count(payload.get("usage_limit"), None),
         "individual_use": payload.get("individual_use") is True,
-        "email_restrictions": [
-            clipped(item, 320).lower() for item in (restrictions if isinstance(restrictions, list) else []) if item
-        ],
+        "email_restrictions": texts(payload.get("email_restrictions")),
+        "used_by": texts(payload.get("used_by")),
     }
+
+
+def texts(value: Any) -> list[str]:
+    """A list of addresses or numbers as texts in lower case."""
+    return [clipped(item, 320).lower() for item in (value if isinstance(value, list) else []) if item]
+
+
+def coupon_codes(lines: list[dict]) -> list[str]:
+    """The codes of an order's coupon lines, as WooCommerce compares them: in lower case."""
+    return sorted({clipped(line.get("code"), 200).strip().lower() for line in lines} - {""})
+
+
+def note(payload: dict) -> dict:
+    """A note beside an order."""
+    return {
+        "woo_id": own_number(payload),
+        "author": clipped(payload.get("author"), 250),
+        # HTML, so its entities stay.
+        "note": str(payload.get("note") or ""),
+        "customer_note": payload.get("customer_note") is True,
+        "date_created_gmt": moment(payload, "date_created_gmt"),
+    }
+
+
+def review(payload: dict) -> dict:
+    """A review of a product, without the pictures and links that WordPress adds."""
+    stars = count(payload.get("rating")) or 0
+    return {
+        "woo_id": own_number(payload),
+        "date_created_gmt": moment(payload, "date_created_gmt"),
+        "date_modified_gmt": None,
+        "meta_data": [],
+        "product_id_in_shop": number(payload, "product_id", 0),
+        "status": clipped(payload.get("status"), 30),
+        "reviewer": clipped(payload.get("reviewer"), 250),
+        "reviewer_email": known_email(payload.get("reviewer_email")),
+        "review": str(payload.get("review") or ""),
+        "rating": min(max(stars, 0), 5),
+        "verified": payload.get("verified") is True,
+    }
+
+
+# What WordPress's eraser writes in the place of an address.
+ERASED_EMAIL = "deleted@site.invalid"
+
+
+def known_email(value: Any) -> str:
+    """An address that is somebody's."""
+    address = email(value)
+    return "" if address == ERASED_EMAIL else address
+
+
+def is_anonymised(row: dict) -> bool:
+    """Whether the shop has erased the personal data of an order (a row of `order`)."""
+    marks = (entry.get("value") for entry in row["meta_data"] if entry["key"] == "_anonymized")
+    return email(row["billing"].get("email")) == ERASED_EMAIL or "yes" in marks

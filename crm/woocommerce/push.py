@@ -20,8 +20,8 @@ from crm.stores.models import Store
 from crm.work import drain
 from crm.work.wake import wake
 
+from . import rereads
 from .client import Client
-from .deliveries import reread
 from .errors import WooCommerceError
 from .models import Push
 from .models.pushes import LONGEST_KEY
@@ -226,7 +226,7 @@ def _settle(push, kind, at):
         drain.settle([push], at)
         _tell(_CONFIRMED, push)
         if kind.resource and (number := kind.number_to_reread(push)):
-            reread([(push.store_id, kind.resource, number)], at)
+            rereads.ask([(push.store_id, kind.resource, number)], at)
 
 
 def _refuse(push, text, at):

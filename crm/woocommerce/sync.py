@@ -37,6 +37,7 @@ STEPS: dict[str, Callable[[Walk], None]] = {
     Resource.TRASH: walks.trash,
     Resource.BUYERS: walks.buyers,
     Resource.REFUNDS: walks.refunds,
+    Resource.REVIEWS: walks.reviews,
 }
 
 

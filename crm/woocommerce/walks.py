@@ -1,14 +1,14 @@
 """How each kind of object is read, in full or what changed of it."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from django.utils import timezone
 
 from crm.orders.models import Category, Customer, Order, Product, Refund
 
 from . import drift
-from .client import PER_PAGE
+from .client import PER_PAGE, endpoint_of
 from .errors import WooCommerceError
 from .saving import (
     SAVERS,
@@ -21,6 +21,7 @@ from .saving import (
     save_orders,
     save_products,
     save_refunds,
+    save_reviews,
 )
 from .walking import Walk
 
@@ -147,6 +148,22 @@ def refunds_of(walk: Walk, order_woo_id: int) -> None:
         forget_refunds(walk.store, order_woo_id, [row["id"] for row in rows], at)
 
 
+def reviews(walk: Walk) -> None:
+    """The new ones; what became of the others later (approved, thrown away) changes no date and is found by comparison."""
+    window = {}
+    if after := walk.state.window_after:
+        # The shop takes this date for its own local time, and its zone may have changed since it was connected.
+        local = after.astimezone(walk.store.zone).replace(tzinfo=None)
+        earlier = min(local, after.astimezone(UTC).replace(tzinfo=None)) - timedelta(hours=1)
+        window = {"after": f"{earlier:%Y-%m-%dT%H:%M:%S}"}
+    try:
+        walk.through(endpoint_of("reviews"), save_reviews, status="all", **window)
+    except WooCommerceError as error:
+        # Shops before WooCommerce 3.5 have no such list.
+        if error.code != "rest_no_route":
+            raise
+
+
 def named(walk: Walk, endpoint: str, numbers: list[int], **params) -> list[dict]:
     """The objects with these numbers (100 at most), as far as the shop lists them."""
     params |= {"include": ",".join(map(str, numbers)), "per_page": PER_PAGE}
@@ -157,7 +174,7 @@ def read_one(walk: Walk, resource: str, woo_id: int) -> None:
     """Read an object that a list did not have: only the shop's own word makes it a deleted one."""
     at = timezone.now()
     try:
-        payload = walk.client.get(f"{resource}/{woo_id}")
+        payload = walk.client.get(f"{endpoint_of(resource)}/{woo_id}")
     except WooCommerceError as error:
         if error.status != 404 or not error.code.endswith("invalid_id"):
             raise

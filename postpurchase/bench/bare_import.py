@@ -28,7 +28,7 @@ LINE = [
     "woo_id", "product_id_in_shop", "variation_id_in_shop", "name", "sku", "quantity", "price", "subtotal", "subtotal_tax", "total",
     "total_tax", "image_url", "taxes", "meta_data",
 ]  # fmt: skip
-CONSTANT = {"refunded_total": "0", "is_paid": "false", "digest": "''"}
+CONSTANT = {"refunded_total": "0", "is_paid": "false", "coupon_codes": "'{}'", "digest": "''"}
 THEIRS = {
     "woo_id": "id", "customer_woo_id": "customer_id", "product_id_in_shop": "product_id", "variation_id_in_shop": "variation_id",
 }  # fmt: skip

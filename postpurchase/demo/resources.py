@@ -234,7 +234,8 @@ def list_reviews(call: Call) -> Response:
         reviewer_email=lambda row, value: row["reviewer_email"] == value,
         include=lambda row, value: row["id"] in asked.ids("include"),
     )
-    rows = [row for row in call.shop.rows["reviews"].values() if keeps(row) and wanted in ("all", row["status"])]
+    statuses = ("approved", "hold") if wanted == "all" else (wanted,)
+    rows = [row for row in call.shop.rows["reviews"].values() if keeps(row) and row["status"] in statuses]
     rows = within(call.shop, rows, call.params)
     keys = {"id": lambda row: row["id"], "product": lambda row: (row["product_id"], row["id"])}
     rows = sorted_rows(rows, keys.get(asked.orderby, lambda row: (row["date_created_gmt"], row["id"])), asked.order)
@@ -253,8 +254,10 @@ def create_review(call: Call) -> Response:
 
 def delete_review(call: Call, review_id: int) -> Response:
     answer = call.render.review(call.shop.review(review_id))
-    call.shop.drop("reviews", review_id)
-    return call.answer({"deleted": True, "previous": answer} if call.force else answer | {"status": "trash"})
+    if call.force:
+        call.shop.drop("reviews", review_id)
+        return call.answer({"deleted": True, "previous": answer})
+    return call.answer(call.render.review(call.shop.set_review_status(review_id, "trash")))
 
 
 # Coupons and webhooks

@@ -1,7 +1,20 @@
 """The mirror of a shop: written by `crm.woocommerce` alone, read by everyone."""
 
 from .customers import Customer
+from .notes import OrderNote
 from .orders import Coupon, LineItem, Order, Refund, RefundLine
 from .products import Category, Product
+from .reviews import ProductReview
 
-__all__ = ["Category", "Coupon", "Customer", "LineItem", "Order", "Product", "Refund", "RefundLine"]
+__all__ = [
+    "Category",
+    "Coupon",
+    "Customer",
+    "LineItem",
+    "Order",
+    "OrderNote",
+    "Product",
+    "ProductReview",
+    "Refund",
+    "RefundLine",
+]

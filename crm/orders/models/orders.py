@@ -1,6 +1,7 @@
 from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -13,6 +14,9 @@ from .products import Product
 class OrderQuerySet(MirroredQuerySet):
     def newest_first(self):
         return self.order_by("-date_created_gmt", "-pk")
+
+    def with_coupon(self, code: str):
+        return self.filter(coupon_codes__contains=[code.strip().lower()])
 
 
 class Order(Mirrored):
@@ -49,6 +53,8 @@ class Order(Mirrored):
     shipping_lines = models.JSONField(_("shipping methods"), default=list)
     fee_lines = models.JSONField(_("fees"), default=list)
     coupon_lines = models.JSONField(_("coupons"), default=list)
+    # Of `coupon_lines`, in lower case, as WooCommerce compares them.
+    coupon_codes = ArrayField(models.CharField(max_length=200), verbose_name=_("coupon codes"), default=list)
     # Paid by the store's statuses when it was last synced: what "order.paid" is told by.
     is_paid = models.BooleanField(_("is paid"), default=False)
 
@@ -63,6 +69,7 @@ class Order(Mirrored):
             models.Index(fields=["customer", "-date_created_gmt"], name="order_of_customer"),
             models.Index(fields=["store", "number"], name="order_by_number"),
             models.Index(fields=["store", "billing_email"], name="order_by_email"),
+            GinIndex(fields=["coupon_codes"], name="order_by_coupon"),
         ]
 
     def __str__(self):
@@ -178,6 +185,8 @@ class Coupon(Mirrored):
     date_expires_gmt = models.DateTimeField(_("expires"), null=True)
     usage_count = models.IntegerField(_("used"), default=0)
     usage_limit = models.IntegerField(_("may be used"), null=True)
+    # As WooCommerce has it: numbers of registered customers, addresses of guests; one entry for each use.
+    used_by = ArrayField(models.CharField(max_length=320), verbose_name=_("used by"), default=list)
     individual_use = models.BooleanField(_("alone only"), default=False)
     email_restrictions = ArrayField(models.CharField(max_length=320), verbose_name=_("only for"), default=list)
 

@@ -19,6 +19,7 @@ class Resource(models.TextChoices):
     TRASH = "trash", _("Trashed orders")
     BUYERS = "buyers", _("Customers of changed orders")
     REFUNDS = "refunds", _("Refunds")
+    REVIEWS = "reviews", _("Product reviews")
 
 
 class SyncStateQuerySet(models.QuerySet):

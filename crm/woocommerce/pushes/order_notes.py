@@ -7,6 +7,7 @@ from rest_framework import serializers
 from ..client import Client
 from ..models import Push
 from ..push import Kind, register
+from ..rereads import NOTES
 from .comparing import compare, words
 from .payloads import Number, Payload
 from .waiting import SLOW
@@ -22,6 +23,7 @@ class OrderNotePayload(Payload):
 
 class OrderNote(Kind):
     payload = OrderNotePayload
+    resource = NOTES
     AT_WORK = SLOW
 
     def look(self, client: Client, push: Push) -> dict | None:

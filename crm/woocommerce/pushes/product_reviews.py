@@ -23,6 +23,7 @@ class ProductReviewPayload(Payload):
 
 class ProductReview(Kind):
     payload = ProductReviewPayload
+    resource = "reviews"
 
     def look(self, client: Client, push: Push) -> dict | None:
         asked = push.payload

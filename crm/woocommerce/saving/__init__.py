@@ -11,9 +11,11 @@ from collections.abc import Callable
 from .catalogue import save_categories, save_coupons, save_products
 from .customers import save_customers
 from .deleting import forget_refunds, mark_deleted
+from .notes import save_notes
 from .orders import save_orders
 from .page import Saved
 from .refunds import save_refunds
+from .reviews import save_reviews
 
 SAVERS: dict[str, Callable[..., Saved]] = {
     "categories": save_categories,
@@ -22,6 +24,7 @@ SAVERS: dict[str, Callable[..., Saved]] = {
     "orders": save_orders,
     "products": save_products,
     "refunds": save_refunds,
+    "reviews": save_reviews,
 }
 
 __all__ = [
@@ -32,7 +35,9 @@ __all__ = [
     "save_categories",
     "save_coupons",
     "save_customers",
+    "save_notes",
     "save_orders",
     "save_products",
     "save_refunds",
+    "save_reviews",
 ]

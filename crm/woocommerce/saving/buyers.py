@@ -2,10 +2,13 @@
 
 from datetime import datetime
 
+from crm.orders.models import Customer
 from crm.stores.models import Store
 
+from .. import mapping
 from ..values import clipped, language
-from .page import Item, encode
+from .facts import Before
+from .page import Held, Item, add, encode
 from .statements import bound_cursor
 
 _REGISTERED = """
@@ -64,6 +67,37 @@ def add_buyers(store: Store, items: list[Item]) -> list[tuple[int, datetime | No
             return []
         cursor.execute(_GUESTS, {"store": store.pk, "guests": encode(list(guests.values())).decode()})
         return [(pk, created) for pk, created, is_new in cursor.fetchall() if is_new]
+
+
+def keep_customers(store: Store, items: list[Item], held: dict[int, Held]) -> set[int]:
+    """Have orders stay with the customer they were held with, where they lost only the account; returns their numbers.
+
+    Deleting an account or erasing a person makes their orders guests' orders in the shop. What somebody bought does not
+    become another's by that, and least of all does it become a person called deleted@site.invalid.
+    """
+    leaving = {
+        item.woo_id: (item, customer_id)
+        for item in items
+        if not item.row["customer_woo_id"]
+        and item.woo_id in held
+        and (customer_id := Before(*held[item.woo_id].extra).customer_id)
+    }
+    if not leaving:
+        return set()
+    ids = {customer_id for _item, customer_id in leaving.values()}
+    accounts = {
+        pk: (email, deleted_at)
+        for pk, email, deleted_at in Customer.objects.filter(store=store, pk__in=ids)
+        .exclude(woo_id=None)
+        .values_list("pk", "email", "deleted_at")
+    }
+    kept = set()
+    for woo_id, (item, customer_id) in leaving.items():
+        email, deleted_at = accounts.get(customer_id, (None, None))
+        if deleted_at or item.row["billing_email"] == email or mapping.is_anonymised(item.row):
+            add(item, _customer=customer_id)
+            kept.add(woo_id)
+    return kept
 
 
 def _guest(row: dict) -> dict:

@@ -48,6 +48,7 @@ COUPONS = Mirror(
         "usage_limit": "integer",
         "individual_use": "boolean",
         "email_restrictions": "text[]",
+        "used_by": "text[]",
     },
     map=lambda payload: make_item(mapping.coupon(payload), payload),
 )

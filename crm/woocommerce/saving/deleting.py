@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from crm.events.recording import Fact, record_many
 from crm.orders.locking import lock_mirror
-from crm.orders.models import Category, Coupon, Customer, Order, Product, Refund
+from crm.orders.models import Category, Coupon, Customer, Order, Product, ProductReview, Refund
 from crm.stores.models import Store
 
 from .facts import deleted
@@ -18,6 +18,7 @@ MODELS = {
     "customers": Customer,
     "orders": Order,
     "products": Product,
+    "reviews": ProductReview,
 }
 
 
@@ -55,11 +56,38 @@ def _customers_deleted(going, at) -> list[Fact]:
     return [Fact("customer.deleted", f"{pk}:{at.isoformat()}", customer_id=pk, occurred_at=at) for pk in pks]
 
 
+def _reviews_deleted(going, at) -> list[Fact]:
+    return [
+        Fact(
+            "product_review.deleted",
+            f"{review.woo_id}:{at.isoformat()}",
+            review.customer_id,
+            None,
+            {"product_id": review.product_id_in_shop, "rating": review.rating, "status": review.status},
+            at,
+        )
+        for review in going.defer("review")
+    ]
+
+
+def _coupons_deleted(going, at) -> list[Fact]:
+    coupons = going.values_list("woo_id", "code", "usage_count")
+    return [
+        Fact("coupon.deleted", f"{woo_id}:{at.isoformat()}", data={"code": code, "usage_count": used}, occurred_at=at)
+        for woo_id, code, used in coupons
+    ]
+
+
 def _nothing(going, at) -> list[Fact]:
     return []
 
 
-_FACTS = {"orders": _orders_deleted, "customers": _customers_deleted}
+_FACTS = {
+    "coupons": _coupons_deleted,
+    "customers": _customers_deleted,
+    "orders": _orders_deleted,
+    "reviews": _reviews_deleted,
+}
 
 
 @transaction.atomic

@@ -4,15 +4,30 @@ History is silent: of an order that was not held, only what happened since the s
 own there counts as having happened when the order was made, so that in doubt nothing is told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from crm.events.recording import Fact, record_many
 from crm.orders.models import Order
 from crm.stores.models import Store
 
+from .. import mapping
 from .page import Held, Item
+
+
+class Before(NamedTuple):
+    """What the mirror had of an order, as far as it tells what is new: these columns, in this order."""
+
+    status: str | None = None
+    is_paid: bool = False
+    date_paid_gmt: datetime | None = None
+    date_completed_gmt: datetime | None = None
+    coupon_codes: Sequence[str] = ()
+    customer_id: int | None = None
+    customer_woo_id: int = 0
+    billing_email: str = ""
 
 
 def record_facts(
@@ -65,7 +80,7 @@ def _facts(
 ) -> Iterator[Fact]:
     row = item.row
     created, paid, completed = (_moment(row[f"date_{name}_gmt"]) for name in ("created", "paid", "completed"))
-    was_status, was_paid, was_paid_at, was_completed_at = held.extra if held else (None, False, None, None)
+    was = Before(*held.extra) if held else Before()
     was_deleted = bool(held and held.deleted_at)
     comes_back = was_deleted and not item.is_trashed
 
@@ -82,14 +97,20 @@ def _facts(
 
     if not held and not item.is_trashed:
         yield from happened("order.created", created)
-    if row["is_paid"] and not was_paid:
-        # Set back to unpaid and to paid again: it was paid before the shop was connected and stays history.
-        was_history = bool(was_paid_at and not _is_news(was_paid_at))
+    # Set back to unpaid and to paid again: it was paid before the shop was connected and stays history.
+    was_history = bool(was.date_paid_gmt and not _is_news(was.date_paid_gmt))
+    if row["is_paid"] and not was.is_paid:
         yield from happened("order.paid", paid, silent=was_history)
+    if row["is_paid"]:
+        # Told when it is paid: that is when WooCommerce counts a coupon as used.
+        for code in set(mapping.coupon_codes(row["coupon_lines"])) - set(was.coupon_codes if was.is_paid else ()):
+            data = {"code": code, "currency": row["currency"]}
+            yield from happened("coupon.used", paid, f"{item.woo_id}:{code}"[:120], data, silent=was_history)
     # What comes back from the trash as completed was completed when it went there, whatever date the shop gives it now.
-    if row["status"] == "completed" and was_status != "completed":
-        yield from happened("order.completed", completed, silent=comes_back and was_completed_at is not None)
-    if row["status"] == "cancelled" and was_status != "cancelled":
+    if row["status"] == "completed" and was.status != "completed":
+        silent = comes_back and was.date_completed_gmt is not None
+        yield from happened("order.completed", completed, silent=silent)
+    if row["status"] == "cancelled" and was.status != "cancelled":
         yield from happened("order.cancelled", None)
     for type, woo_id, amount in refunds:
         data = {"amount": f"{amount:f}", "currency": row["currency"]}
@@ -97,12 +118,12 @@ def _facts(
     about = {name: row[name] for name in ("number", "total", "currency")}
     when = item.modified or at
     if held and item.is_trashed and not was_deleted:
-        yield deleted(item.woo_id, pk, None, about | {"status": was_status}, when, at, how="trashed")
+        yield deleted(item.woo_id, pk, None, about | {"status": was.status}, when, at, how="trashed")
     elif comes_back:
         data = about | {"status": row["status"]}
         yield Fact("order.restored", f"{item.woo_id}:{at.isoformat()}", None, pk, data, when)
     elif held and held.digest != item.digest:
-        data = {"status": row["status"], "was": was_status}
+        data = {"status": row["status"], "was": was.status}
         yield from happened("order.updated", item.modified, key=f"{item.woo_id}:{item.digest}", data=data)
 
 

@@ -1,17 +1,20 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
 from crm.orders.models import LineItem, Refund
 from crm.stores.models import Store
 
-from .. import mapping
-from .buyers import add_buyers
-from .facts import record_facts
-from .page import Held, Item, Mirror, Saved, counts, joined, make_item, save, upsert
+from .. import mapping, rereads
+from .buyers import add_buyers, keep_customers
+from .facts import Before, record_facts
+from .page import Held, Item, Mirror, Saved, add, counts, joined, make_item, save, upsert
 from .statements import bound_cursor
+
+# An order that was placed changes a few times within seconds; its notes are read once after that.
+SETTLING = timedelta(seconds=30)
 
 MIRROR = Mirror(
     resource="orders",
@@ -48,9 +51,11 @@ MIRROR = Mirror(
         "fee_lines": "jsonb",
         "coupon_lines": "jsonb",
         "_is_paid": "boolean",
+        "_coupon_codes": "text[]",
+        "_customer": "bigint",
     },
     map=lambda payload: _item(payload, set()),
-    held=("status", "is_paid", "date_paid_gmt", "date_completed_gmt"),
+    held=Before._fields,
 )
 
 
@@ -77,7 +82,9 @@ def _item(payload: dict, paid: set[str]) -> Item:
     item = make_item(row, payload, lines=lines, refunds=refunds)
     # After the digest was taken: it is the store's opinion and not the shop's.
     is_paid = row["is_paid"] = row["status"] in paid
-    item.json = b'{"_is_paid":%b,%b' % (b"true" if is_paid else b"false", item.json[1:])
+    add(item, _is_paid=is_paid)
+    if codes := mapping.coupon_codes(row["coupon_lines"]):
+        add(item, _coupon_codes=codes)
     return item
 
 
@@ -132,8 +139,13 @@ _STALE = """
 
 
 def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime) -> dict[int, int]:
-    new_guests = add_buyers(store, items)
-    more = {"customer_id": "coalesce(c.id, g.joined_to_id, g.id)", "is_paid": "r._is_paid"}
+    kept = keep_customers(store, items, held)
+    new_guests = add_buyers(store, [item for item in items if item.woo_id not in kept])
+    more = {
+        "customer_id": "coalesce(c.id, r._customer, g.joined_to_id, g.id)",
+        "is_paid": "r._is_paid",
+        "coupon_codes": "coalesce(r._coupon_codes, '{}')",
+    }
     written = upsert(MIRROR, store, at, items, more=more, joins=_CUSTOMERS)
     updated = [pk for woo_id, pk in written.items() if woo_id in held]
     _write_children(LineItem, _LINES, store, updated, joined(item.lines for item in items if item.woo_id in written))
@@ -142,7 +154,20 @@ def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime)
     new = [row[:3] for row in returned if row[3]]
     lost = [(refund.woo_id, refund.order_id, refund.amount) for refund in stale]
     record_facts(store, items, held, written, new_guests, new, lost, at)
+    rereads.ask(_hints(store, [item for item in items if item.woo_id in written], held), at, after=SETTLING)
     return written
+
+
+def _hints(store: Store, items: list[Item], held: dict[int, Held]) -> Iterator[tuple[int, str, int]]:
+    """What a change of orders lets one suspect elsewhere: their notes, and accounts that were deleted."""
+    for item in items:
+        before = held.get(item.woo_id)
+        is_news = datetime.fromisoformat(item.row["date_created_gmt"] or "1970-01-01T00:00:00Z") >= store.announce_from
+        # Of history, notes are read when it changes: one request an order is too much for all of it.
+        if before or is_news:
+            yield store.pk, rereads.NOTES, item.woo_id
+        if before and not item.row["customer_woo_id"] and (account := Before(*before.extra).customer_woo_id):
+            yield store.pk, "customers", account
 
 
 def _write_children(model, sql, store, updated, rows):

@@ -58,9 +58,12 @@ def test_nobody_of_another_store_or_address_is_touched(store):
 
 
 def test_a_deleted_account_takes_nobody_in(store):
-    make_guest(store, email=EMAIL), make_customer(store, email=EMAIL, deleted_at=NOW)
+    guest, gone = make_guest(store, email=EMAIL), make_customer(store, email=EMAIL, deleted_at=NOW)
 
-    assert join_guest(store, EMAIL, NOW) is None
+    assert join_guest(store, EMAIL, NOW) == guest
+
+    guest.refresh_from_db(), gone.refresh_from_db()
+    assert (guest.joined_to, gone.joined_to) == (None, guest)
 
 
 def test_addresses_are_told_once_each_the_last_used_first(store, django_assert_num_queries):

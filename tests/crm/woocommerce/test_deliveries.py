@@ -61,7 +61,7 @@ def test_every_recorded_delivery_is_applied():
     assert Product.objects.exists() and Customer.objects.exists() and Coupon.objects.exists()
     asked = {(row.resource, row.woo_id) for row in Reread.objects.all()}
     assert ("coupons", 418) in asked
-    assert {resource for resource, _woo_id in asked} == {"orders", "customers", "products", "coupons"}
+    assert {resource for resource, _woo_id in asked} == {"orders", "customers", "products", "coupons", "notes"}
 
 
 def test_the_order_of_arrival_does_not_matter():

@@ -1,10 +1,12 @@
 import time
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm.stores.models import Store
-from crm.woocommerce import identity, sync
+from crm.woocommerce import identity, rereads, sync
 from crm.woocommerce.client import Client
 from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.models import KeptAside, Resource, SyncState
@@ -30,8 +32,9 @@ class Command(BaseCommand):
             action="store_true",
             help="what answers now is the right shop, though it has lost what was known of it; compares everything",
         )
+        parser.add_argument("--notes", action="store_true", help="then have the notes of every order read, one by one")
 
-    def handle(self, *, slug, full, reconcile, accept, **options):
+    def handle(self, *, slug, full, reconcile, accept, notes, **options):
         stores = Store.objects.connected().order_by("pk")
         if slug:
             stores = stores.filter(slug=slug)
@@ -47,6 +50,12 @@ class Command(BaseCommand):
         if accept:
             identity.accept(stores.get())
         failed = [store.slug for store in stores if not self.sync(store, mode)]
+        for store in stores if notes else []:
+            count = rereads.ask_for_all_notes(store, timezone.now())
+            text = ngettext(
+                "The worker reads the notes of %(n)d order.", "The worker reads the notes of %(n)d orders.", count
+            )
+            self.stdout.write(f"{store.name}: {text % {'n': count}}")
         if failed:
             raise CommandError(_("Not everything was applied: %(stores)s.") % {"stores": ", ".join(failed)})
 

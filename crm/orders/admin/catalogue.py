@@ -1,0 +1,84 @@
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AllValuesCheckboxFilter
+from unfold.decorators import display
+
+from crm.stores.staff import ReadOnlyAdmin, StoreFilter
+
+from ..models import Category, Coupon, Product
+from .parts import MirrorInline
+
+
+class VariationInline(MirrorInline):
+    model = Product
+    fk_name = "parent"
+    verbose_name_plural = _("Variations")
+    fields = readonly_fields = ["name", "sku", "price", "stock_status"]
+    ordering = ["woo_id"]
+
+
+@admin.register(Product)
+class ProductAdmin(ReadOnlyAdmin):
+    list_display = ["picture", "name", "sku", "type", "price", "stock_status", "average_rating", "store"]
+    list_display_links = ["name"]
+    list_select_related = ["store"]
+    list_filter = [("store", StoreFilter), ("type", AllValuesCheckboxFilter), ("status", AllValuesCheckboxFilter)]
+    list_filter_submit = True
+    search_fields = ["name", "sku"]
+    ordering = ["name"]
+    show_full_result_count = False
+    inlines = [VariationInline]
+    fields = [
+        "picture", "name", "sku", "type", "status", "page", "categories_shown", "price", "regular_price", "sale_price",
+        "stock_status", "stock_quantity", "average_rating", "rating_count", "reviews_allowed", "upsell_ids", "cross_sell_ids",
+        "woo_id", "date_modified_gmt", "synced_at", "deleted_at", "store",
+    ]  # fmt: skip
+    readonly_fields = ["picture", "page", "categories_shown"]
+
+    @display(description="")
+    def picture(self, product):
+        if not product.image_url.startswith(("https://", "http://")):
+            return ""
+        return format_html(
+            '<img src="{}" alt="" width="40" height="40" loading="lazy" style="border-radius:6px">', product.image_url
+        )
+
+    @display(description=_("Page in the shop"))
+    def page(self, product):
+        if not product.permalink.startswith(("https://", "http://")):
+            return "—"
+        return format_html('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>', product.permalink)
+
+    @display(description=_("Categories"))
+    def categories_shown(self, product):
+        return ", ".join(category.name for category in product.categories.all()) or "—"
+
+
+@admin.register(Category)
+class CategoryAdmin(ReadOnlyAdmin):
+    list_display = ["name", "slug", "count", "store"]
+    list_filter = [("store", StoreFilter)]
+    search_fields = ["name", "slug"]
+    fields = ["name", "slug", "parent_woo_id", "count", "menu_order", "woo_id", "store"]
+
+
+@admin.register(Coupon)
+class CouponAdmin(ReadOnlyAdmin):
+    list_display = ["code", "discount_type", "amount", "usage_count", "usage_limit", "date_expires_gmt", "store"]
+    list_filter = [("store", StoreFilter), ("discount_type", AllValuesCheckboxFilter)]
+    search_fields = ["code", "email_restrictions"]
+    ordering = ["-pk"]
+    fields = [
+        "code", "discount_type", "amount", "description", "status", "date_expires_gmt", "usage_count", "usage_limit", "uses",
+        "used_by", "individual_use", "email_restrictions", "woo_id", "deleted_at", "store",
+    ]  # fmt: skip
+    readonly_fields = ["uses"]
+
+    @display(description=_("Orders with it"))
+    def uses(self, coupon):
+        query = {"coupon": coupon.code, "store__id__exact": coupon.store_id}
+        url = f"{reverse('admin:orders_order_changelist')}?{urlencode(query)}"
+        return format_html('<a class="text-primary-600 underline" href="{}">{}</a>', url, _("Show the orders"))

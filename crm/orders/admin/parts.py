@@ -1,0 +1,47 @@
+"""What the pages share."""
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
+from unfold.admin import TabularInline
+
+
+def link_to(obj, text=None):
+    """A link to a row's admin page."""
+    if obj is None:
+        return "—"
+    url = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
+    return format_html(
+        '<a class="text-primary-600 dark:text-primary-500 underline" href="{}">{}</a>', url, text or str(obj)
+    )
+
+
+def address(fields: dict):
+    """A postal address as lines; what is missing leaves no gap."""
+    lines = [
+        f"{fields.get('first_name') or ''} {fields.get('last_name') or ''}".strip(),
+        fields.get("company"),
+        fields.get("address_1"),
+        fields.get("address_2"),
+        " ".join(filter(None, [fields.get("postcode"), fields.get("city")])),
+        " ".join(filter(None, [fields.get("state"), fields.get("country")])),
+        fields.get("phone"),
+        fields.get("email"),
+    ]
+    return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines if line)) or "—"
+
+
+class MirrorInline(TabularInline):
+    extra = 0
+    can_delete = False
+    show_change_link = False
+    hide_title = True
+
+    def has_add_permission(self, request, obj=None):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_view_permission(self, request, obj=None):
+        return True  # the page itself was allowed

@@ -1,0 +1,71 @@
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from crm.events.recording import Fact, record_many
+from crm.orders.models import ProductReview
+from crm.stores.models import Store
+
+from .. import mapping
+from .page import Held, Item, Mirror, Saved, counts, make_item, save, upsert
+
+MIRROR = Mirror(
+    resource="reviews",
+    table="orders_productreview",
+    columns={
+        "woo_id": "bigint",
+        "date_created_gmt": "timestamptz",
+        "date_modified_gmt": "timestamptz",
+        "meta_data": "jsonb",
+        "product_id_in_shop": "bigint",
+        "status": "text",
+        "reviewer": "text",
+        "reviewer_email": "text",
+        "review": "text",
+        "rating": "smallint",
+        "verified": "boolean",
+    },
+    map=lambda payload: make_item(mapping.review(payload), payload),
+)
+
+# The account of the address before the guest, the oldest account before others.
+_LINKS = """
+    LEFT JOIN orders_product p ON p.store_id = %(store)s AND p.woo_id = nullif(r.product_id_in_shop, 0)
+    LEFT JOIN LATERAL (
+        SELECT coalesce(c.joined_to_id, c.id) AS id FROM orders_customer c
+        WHERE c.store_id = %(store)s AND c.email = r.reviewer_email AND r.reviewer_email <> ''
+        ORDER BY c.deleted_at NULLS FIRST, c.woo_id NULLS LAST LIMIT 1
+    ) writer ON true
+"""
+
+
+def save_reviews(store: Store, payloads: Iterable[dict], at: datetime, *, revive: bool = True) -> Saved:
+    """Save reviews of products. They have no date of change: what is read last is the newest."""
+
+    def write(items, held):
+        written = upsert(
+            MIRROR, store, at, items, more={"product_id": "p.id", "customer_id": "writer.id"}, joins=_LINKS
+        )
+        _record(store, [item for item in items if item.woo_id in written], held, at)
+        return counts(items, held, written)
+
+    return save(MIRROR, store, payloads, at, write, revive)
+
+
+def _record(store: Store, items: list[Item], held: dict[int, Held], at: datetime) -> None:
+    customers = dict(
+        ProductReview.objects.for_store(store)
+        .filter(woo_id__in=[item.woo_id for item in items])
+        .values_list("woo_id", "customer_id")
+    )
+    record_many(store, (fact for item in items for fact in _facts(store, item, held.get(item.woo_id), customers, at)))
+
+
+def _facts(store, item: Item, held: Held | None, customers: dict, at: datetime) -> Iterator[Fact]:
+    row = item.row
+    data = {"product_id": row["product_id_in_shop"], "rating": row["rating"], "status": row["status"]}
+    customer_id = customers.get(item.woo_id)
+    created = datetime.fromisoformat(row["date_created_gmt"]) if row["date_created_gmt"] else None
+    if held is None and created and created >= store.announce_from:
+        yield Fact("product_review.created", str(item.woo_id), customer_id, None, data, created)
+    elif held and item.is_trashed and not held.deleted_at:
+        yield Fact("product_review.deleted", f"{item.woo_id}:{at.isoformat()}", customer_id, None, data, at)
