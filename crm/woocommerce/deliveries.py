@@ -6,6 +6,7 @@ object is read again, and what the shop answers then is the truth.
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 
 import orjson
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 from crm.work import drain
+from crm.work.wake import wake
 
 from . import identity, rereads, saving
 from .client import Client, endpoint_of

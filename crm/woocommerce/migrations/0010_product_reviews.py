@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('woocommerce', '0008_shops_and_incidents'),
+        ('woocommerce', '0009_newest_deliveries'),
     ]
 
     operations = [
