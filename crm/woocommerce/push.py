@@ -13,6 +13,7 @@ import orjson
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from crm.orders.models import Customer, Order
@@ -20,15 +21,17 @@ from crm.stores.models import Store
 from crm.work import drain
 from crm.work.wake import wake
 
-from . import rereads
+from . import identity, rereads
 from .client import Client
 from .errors import WooCommerceError
-from .models import Push
+from .models import Push, ShopIdentity
 from .models.pushes import LONGEST_KEY
 from .pushes.payloads import BadPayload, Payload
 from .saving.page import encode
 
 Outcome = Push.Outcome
+# So long a shop that has proven to be the right one is taken for it.
+SURE_FOR = timedelta(minutes=5)
 
 
 class Differs(Exception):
@@ -42,6 +45,7 @@ class Refused(Exception):
 class Kind:
     """One kind of write. Methods speak with the shop through the client and raise WooCommerceError."""
 
+    label: str | Promise
     payload: type[Payload]
     # What to read again once it is written, so that the mirror need not wait for a webhook.
     resource = ""
@@ -173,7 +177,7 @@ def _try(push, kind, at):
     except Refused as error:
         _refuse(push, str(error), at)
     except WooCommerceError as error:
-        if _is_of_the_shop(error):
+        if _is_of_the_shop(push, error):
             _wait_for_shop(push, error, at)
         elif error.permanent:
             _refuse(push, str(error), at)
@@ -185,7 +189,9 @@ def _try(push, kind, at):
 
 
 def _make(push, kind, at):
-    with Client(push.store) as client:
+    # It will be tried again anyway, by the push's own clock.
+    with Client(push.store, patience=0) as client:
+        _make_sure(push.store, client, at)
         found = kind.look(client, push) if push.sent_at else None
         answer = _send(push, kind, client, at) if found is None else found
         push.answer, push.woo_id = orjson.loads(encode(kind.kept(push, answer))), _number(answer)
@@ -196,6 +202,13 @@ def _make(push, kind, at):
                 raise Refused(str(error)) from error
             push.sent_at = None
             raise Refused(_("%(difference)s It was taken back.") % {"difference": error}) from error
+
+
+def _make_sure(store, client, at):
+    """Raises WrongShop: a copy of the shop must not be written into, nor be believed that something is not there."""
+    known = ShopIdentity.objects.filter(store_id=store.pk).first()
+    if known and known.checked_at < at - SURE_FOR:
+        identity.verify(store, client, at)
 
 
 def _send(push, kind, client, at):
@@ -255,26 +268,36 @@ def _nothing_was_made(error) -> bool:
     return 300 <= status < 500 and status != 408
 
 
-def _is_of_the_shop(error) -> bool:
-    """Whether any other write would have failed like this: nobody answers, or it is the address, the keys, a firewall, a gateway."""
+def _is_of_the_shop(push, error) -> bool:
+    """Whether any other write would fail like this: nobody answers, or it is the address, the keys, a firewall, a gateway."""
     status = error.status
+    if status is None or status in (*range(502, 505), *range(520, 525)):
+        # It may as well be this write that the shop chokes on, and that must hold up nobody else.
+        return not _answers(push.store)
     if status == 404:
         return error.code in ("", "rest_no_route")
-    return status is None or 300 <= status < 400 or status in (401, 403, 429, *range(502, 505), *range(520, 525))
+    return 300 <= status < 400 or status in (401, 403, 429)
+
+
+def _answers(store) -> bool:
+    try:
+        with Client(store, patience=0) as client:
+            client.get("orders", per_page=1, _fields="id")
+    except WooCommerceError:
+        return False
+    return True
 
 
 def _wait_for_shop(push, error, at):
-    """Whatever ails the shop, it need not be asked for every write that waits: they wait together, and another one asks next time."""
+    """Whatever ails the shop, it need not be asked for every write that waits: they wait together, and one of them asks."""
     drain.fail(push, str(error), at)
     waiting = Push.objects.filter(store=push.store_id, state=Push.State.DUE)
     group = waiting.filter(waits_for_shop=True, due_at__gt=at).exclude(pk=push.pk).order_by("due_at").first()
     until = group.due_at if group else at + push.backoff()
-    waiting.filter(pk=push.pk).update(due_at=until + timedelta(seconds=1), waits_for_shop=True)
+    waiting.filter(pk=push.pk).update(due_at=until, waits_for_shop=True)
     # Who has waited long enough has a last try of its own.
     others = waiting.filter(due_at__lt=until, attempts__lt=Push.MAX_ATTEMPTS - 1).exclude(pk=push.pk)
-    others.exclude(waits_for_shop=True, due_at__gt=at).update(
-        due_at=until, attempts=F("attempts") + 1, waits_for_shop=True, error=str(error)
-    )
+    others.update(due_at=until, attempts=F("attempts") + 1, waits_for_shop=True, error=str(error))
 
 
 def _number(answer: dict) -> int | None:
