@@ -17,6 +17,7 @@ from crm.orders.api import (
     RefundViewSet,
 )
 from crm.shipping.api import ShipmentViewSet
+from crm.woocommerce.api import PushViewSet
 from loyalty.api import AccountViewSet, EntryViewSet, MemberViewSet
 from support.api import MessageViewSet, TicketViewSet
 
@@ -30,6 +31,7 @@ router.register("order-notes", OrderNoteViewSet)
 router.register("product-reviews", ProductReviewViewSet)
 router.register("shipments", ShipmentViewSet)
 router.register("events", EventViewSet)
+router.register("pushes", PushViewSet)
 router.register("tickets", TicketViewSet)
 router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 router.register("loyalty/accounts", AccountViewSet, "loyalty-account")

@@ -212,6 +212,8 @@ class ApiKey(models.Model):
         LOYALTY_READ = "loyalty:read", _("Read points")
         LOYALTY_WRITE = "loyalty:write", _("Adjust points")
         EVENTS_READ = "events:read", _("Read events")
+        PUSHES_READ = "pushes:read", _("Read what is written into the shop")
+        PUSHES_WRITE = "pushes:write", _("Write into the shop: coupons, refunds, notes, statuses")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="api_keys", verbose_name=_("store"))
     name = models.CharField(_("name"), max_length=100)
