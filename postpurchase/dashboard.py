@@ -17,7 +17,9 @@ from django.utils.translation import ngettext
 
 from crm.orders.models import Order
 from crm.stores import formats
-from crm.stores.models import Store
+from crm.stores.models import Membership, Store
+from crm.stores.staff import has_role
+from crm.woocommerce.models import Push
 from loyalty.models import Account
 from support.models import Ticket
 
@@ -64,6 +66,8 @@ def context(request, context):
     context["title"] = _("Today")
     if store:
         context["dashboard"] = draw(store, stores, timezone.now())
+        if has_role(request.user, {Membership.Role.OWNER}, store.pk):
+            context["dashboard"].figures[:0] = push_figures(store)
     return context
 
 
@@ -96,6 +100,22 @@ def desk_figures(store: Store, at: datetime) -> list[Figure]:
             ngettext("%(count)s ticket answered", "%(count)s tickets answered", found["answered"])
             % {"count": formats.number(found["answered"])},
         ),
+    ]
+
+
+def push_figures(store: Store) -> list[Figure]:
+    """What the shop refused or could not be told; nothing where there is none."""
+    refused = Push.objects.for_store(store).parked().count()
+    if not refused:
+        return []
+    return [
+        Figure(
+            _("Not written into the shop"),
+            formats.number(refused),
+            _("Refused or given up: try again or withdraw"),
+            f"{reverse('admin:woocommerce_push_changelist')}?state__exact=parked&store__id__exact={store.pk}",
+            alarm=True,
+        )
     ]
 
 

@@ -97,6 +97,9 @@ api_row_create = Kind(
 machine = Kind(answers(405), answers(401))
 hidden = Kind(answers(404), answers(405))
 staff = Kind(answers(302, staff=200), answers(302, staff=200))
+written_by_agents = Kind(
+    answers(302, staff=200, viewer=403, other_owner=404), answers(302, staff=200, viewer=403, other_owner=404)
+)
 nobody = Kind(answers(302, staff=403), answers(302, staff=403))
 
 # --- one line for each route that is no ModelAdmin's ---
@@ -145,6 +148,10 @@ ROUTES = {
     "loyalty-member-list": api_create,
     "loyalty-member-detail": api_row,
     "loyalty-member-leave": api_row_act,
+    "push-list": api_create,
+    "push-detail": api_row,
+    "push-retry": api_row_act,
+    "push-withdraw": api_row_act,
     # sign-in
     "account_login": Kind(answers(200), answers(200)),
     # the second factor: each one's own; these people have neither one nor a password
@@ -212,6 +219,12 @@ ROUTES = {
     "admin:work_job_retry": Kind(answers(302, staff=405), answers(302, staff=403, superuser=404)),
     "admin:loyalty_program_example": Kind(answers(302, staff=403), answers(302, staff=403)),
     "admin:loyalty_account_adjust": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
+    "admin:orders_order_add_note": written_by_agents,
+    "admin:orders_order_change_status": written_by_agents,
+    "admin:orders_order_refund": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from crm.woocommerce.models import Push
 from postpurchase import dashboard
 from support import tickets
 from tests.factories import make_customer, make_order, make_staff, make_store, make_ticket
@@ -89,3 +90,17 @@ def test_it_says_who_waits_and_how_long_the_first_answer_took(store):
     assert (waiting.value, waiting.note, waiting.alarm) == ("1", "1 is late", True)
     assert median.value == "3 minutes"
     assert (buckets["5 minutes"], buckets["never"]) == ("1", "1")
+
+
+@pytest.mark.parametrize(("role", "shown"), [("owner", True), ("agent", False)])
+def test_owners_see_what_could_not_be_written_into_the_shop(client, store, role, shown):
+    for state, outcome in (("parked", "refused"), ("parked", "given_up"), ("due", "queued")):
+        Push.objects.create(store=store, kind="coupon", key=outcome, payload={}, state=state, outcome=outcome)
+    client.force_login(make_staff(store, role))
+
+    figures = client.get("/admin/").context["dashboard"].figures
+
+    found = [figure for figure in figures if figure.label == "Not written into the shop"]
+    assert [figure.value for figure in found] == (["2"] if shown else [])
+    if shown:
+        assert client.get(found[0].href).context["cl"].result_count == 2

@@ -111,6 +111,10 @@ def body_of(world, route) -> dict:
         "ticket-list": {"subject": "Hi", "text": "Hi", "customer": world.a["orders.Customer"].pk},
         "message-list": {"text": "Hi"},
         "loyalty-member-list": {"customer": world.a["orders.Customer"].pk},
+        "push-list": {
+            "kind": "order_note",
+            "payload": {"order": world.a["orders.Order"].woo_id, "note": "Hi", "customer_note": False},
+        },
         "loyalty-account-adjust": {"points": 5, "reason": "Sorry"},
         "preferences": {"news": "on"},
     }.get(route.name, {})

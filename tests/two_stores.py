@@ -152,7 +152,10 @@ def _side(mark, store) -> Side:
         Hold.objects.get(reason=f"ticket:{ticket.pk}"),
         factories.make_member(customer, joined_at=NOW),
         factories.make_delivery(store, {"id": 1, "number": mark}),
-        Push.objects.create(store=store, kind="review", key=f"review:{mark}", payload={"review": mark}, due_at=NOW),
+        Push.objects.create(
+            store=store, kind="order_note", key=f"note:{mark}", payload={"order": order.woo_id, "note": mark}, due_at=NOW,
+            order=order, customer=customer, state="parked", outcome="refused", error=f"{name} said no",
+        ),
         Reread.objects.create(store=store, resource="orders", woo_id=order.woo_id, due_at=NOW),
         KeptAside.objects.create(store=store, resource="orders", woo_id=order.woo_id, error=name, payload={"id": mark}),
         MailboxMessage.objects.create(

@@ -5,15 +5,17 @@ import json
 
 from django.contrib import admin, messages
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import action, display
 
+from crm.orders.admin import link_to
 from crm.stores.models import Membership
 from crm.stores.staff import ReadOnlyAdmin, StoreFilter
 from crm.work.admin import DueWorkAdmin
 
-from . import deliveries, sync, sync_page  # noqa: F401 (the connections' pages)
+from . import deliveries, order_admin, push, sync, sync_page  # noqa: F401 (connections' pages, writes on an order's page)
 from .models import KeptAside, Push, Reread, SyncState, WebhookDelivery
 
 OWNER = {Membership.Role.OWNER}
@@ -55,12 +57,72 @@ class WebhookDeliveryAdmin(ExchangeAdmin):
 
 @admin.register(Push)
 class PushAdmin(ExchangeAdmin):
-    list_display = ["kind", "key", "created_at", "state_shown", "outcome", "woo_id", "error_shown", "store"]
+    list_display = ["kind_named", "about", "outcome_shown", "created_at", "next_try", "error_shown", "store"]
+    list_select_related = ["store", "order", "customer"]
     list_filter = [*ExchangeAdmin.list_filter, "kind", "outcome"]
-    search_fields = ["key"]
-    fields = ["kind", "key", "store", "state", "outcome", "attempts", "due_at", "settled_at", "error"]
-    fields += ["payload", "answer", "woo_id", "created_at"]
-    readonly_fields = ["created_at", "settled_at", "state", "attempts", "error", "outcome", "answer", "woo_id"]
+    search_fields = ["key", "order__number", "customer__email", "payload__code"]
+    search_help_text = _("Key, order, e-mail or code")
+    show_facets = admin.ShowFacets.NEVER
+    fields = ["kind_named", "key", "about", "store", "outcome_shown", "attempts", "next_try", "error"]
+    fields += ["payload", "answer", "woo_id", "created_at", "sent_at", "settled_at"]
+    readonly_fields = [
+        "kind_named",
+        "about",
+        "outcome_shown",
+        "next_try",
+        "created_at",
+        "settled_at",
+        "attempts",
+        "error",
+    ]
+    readonly_fields += ["answer", "woo_id", "sent_at"]
+    actions = ["retry_selected", "withdraw_selected"]
+
+    @action(description=_("Withdraw"), permissions=["retry"])
+    def withdraw_selected(self, request, queryset):
+        at = timezone.now()
+        done = sum(push.withdraw(row, at) for row in queryset)
+        left = len(queryset) - done
+        if done:
+            text = ngettext("%(count)d write is withdrawn.", "%(count)d writes are withdrawn.", done)
+            messages.success(request, text % {"count": done})
+        if left:
+            text = ngettext(
+                "%(count)d is in the shop, or may be: it can't be withdrawn.",
+                "%(count)d are in the shop, or may be: they can't be withdrawn.",
+                left,
+            )
+            messages.warning(request, text % {"count": left})
+
+    @display(description=_("write"), ordering="kind")
+    def kind_named(self, row):
+        return row.kind_shown
+
+    @display(description=_("about"))
+    def about(self, row):
+        if row.order_id:
+            return link_to(row.order)
+        return link_to(row.customer) if row.customer_id else row.payload.get("code") or "—"
+
+    @display(
+        description=_("outcome"),
+        ordering="outcome",
+        label={
+            Push.Outcome.QUEUED: "info",
+            Push.Outcome.SENT: "warning",
+            Push.Outcome.CONFIRMED: "success",
+            Push.Outcome.REFUSED: "danger",
+            Push.Outcome.GIVEN_UP: "danger",
+        },
+    )
+    def outcome_shown(self, row):
+        return row.outcome, row.get_outcome_display()
+
+    @display(description=_("next try"), ordering="due_at")
+    def next_try(self, row):
+        if row.state not in (Push.State.DUE, Push.State.RUNNING):
+            return "—"
+        return date_format(timezone.localtime(row.due_at), "DATETIME_FORMAT")
 
 
 @admin.register(Reread)

@@ -91,6 +91,13 @@ class Push(DueWork):
     def __str__(self):
         return f"{self.kind} {self.key}"
 
+    @property
+    def kind_shown(self) -> str:
+        from ..push import KINDS
+
+        kind = KINDS.get(self.kind)
+        return str(kind.label) if kind else self.kind
+
     @classmethod
     def perform(cls, rows, at):
         from ..push import perform

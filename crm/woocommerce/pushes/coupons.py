@@ -63,6 +63,7 @@ class CouponPayload(Payload):
 
 
 class Coupon(Kind):
+    label = gettext_lazy("Coupon")
     payload = CouponPayload
     resource = "coupons"
 
@@ -121,6 +122,7 @@ class CouponRemovalPayload(Payload):
 class CouponRemoval(Kind):
     """Take a coupon back. One that was used stays; one that is not there is as good as taken back."""
 
+    label = gettext_lazy("Coupon taken back")
     payload = CouponRemovalPayload
     resource = "coupons"
 

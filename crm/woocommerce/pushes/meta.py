@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from ..client import Client
 from ..models import Push
 from ..push import Kind, register
@@ -66,12 +68,14 @@ class Meta(Kind):
 
 
 class OrderMeta(Meta):
+    label = _("Meta data of an order")
     payload = OrderMetaPayload
     resource = "orders"
     name = "order"
 
 
 class CustomerMeta(Meta):
+    label = _("Meta data of a customer")
     payload = CustomerMetaPayload
     resource = "customers"
     name = "customer"

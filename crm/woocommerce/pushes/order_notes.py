@@ -2,6 +2,7 @@
 
 import html
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ..client import Client
@@ -22,6 +23,7 @@ class OrderNotePayload(Payload):
 
 
 class OrderNote(Kind):
+    label = _("Note on an order")
     payload = OrderNotePayload
     resource = NOTES
     AT_WORK = SLOW

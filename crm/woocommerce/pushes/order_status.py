@@ -33,6 +33,7 @@ class OrderStatusPayload(Payload):
 
 
 class OrderStatus(Kind):
+    label = gettext_lazy("Status of an order")
     payload = OrderStatusPayload
     resource = "orders"
     AT_WORK = SLOW

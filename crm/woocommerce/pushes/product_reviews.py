@@ -1,5 +1,6 @@
 """Product reviews: what a customer answered becomes a review in the shop."""
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ..client import Client
@@ -22,6 +23,7 @@ class ProductReviewPayload(Payload):
 
 
 class ProductReview(Kind):
+    label = _("Product review")
     payload = ProductReviewPayload
     resource = "reviews"
 

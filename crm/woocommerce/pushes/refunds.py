@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ..client import Client
@@ -43,6 +44,7 @@ class RefundPayload(Payload):
 
 
 class Refund(Kind):
+    label = _("Refund")
     payload = RefundPayload
     resource = "orders"
     AT_WORK = SLOW
