@@ -18,3 +18,8 @@ def lock(store: Store, customer_ids: Iterable[int]) -> dict[int, Account]:
     """Hold the points accounts of these customers, in the order of their keys; returns them by the customer's key."""
     accounts = Account.objects.for_store(store).points().filter(customer_id__in=set(customer_ids))
     return {account.customer_id: account for account in accounts.order_by("pk").select_for_update(no_key=True)}
+
+
+def tiers_of(store: Store) -> dict[int, str]:
+    """The tier of each customer who is in one, by the customer's key."""
+    return dict(Account.objects.for_store(store).points().exclude(tier="").values_list("customer", "tier"))

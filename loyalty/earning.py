@@ -7,6 +7,7 @@ the difference between what the order is worth now, by the rule it first earned 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
 from . import ledger, members, programs
+from .accounts import tiers_of
 from .ledger import Kind, Posting
 from .limits import Rooms
 from .models import Account, LedgerEntry, Program
@@ -208,7 +210,7 @@ def expected(order: Order, program: Program) -> int:
         return 0
     reckoning = Reckoning(program.store, [order.pk])
     found = reckoning.orders[0]
-    tier = Account.objects.filter(customer=owner_of(found)).values_list("tier", flat=True).first() or ""
+    tier = Account.objects.points().filter(customer=owner_of(found)).values_list("tier", flat=True).first() or ""
     room = Rooms(program, reckoning.orders).left(found)
     return reckoning.worth(found, tier=tier, room=room).points
 
@@ -216,14 +218,16 @@ def expected(order: Order, program: Program) -> int:
 HISTORY_BATCH = 500
 
 
-def history(store: Store) -> Iterator[list[int]]:
-    """Primary keys of members' paid orders that never earned anything, in batches."""
+def history(store: Store, since: datetime | None = None) -> Iterator[list[int]]:
+    """Primary keys of members' paid orders (placed `since` then) that never earned anything, in batches."""
     last = 0
     orders = Order.objects.for_store(store).existing().filter(is_paid=True, currency=store.currency)
     orders = orders.exclude(customer=None).filter(points_entries=None).order_by("pk")
     if program := programs.of(store):
         orders = orders.annotate(owner=Coalesce("customer__joined_to_id", "customer_id"))
         orders = orders.filter(members.taking_part(program, "owner"))
+    if since:
+        orders = orders.filter(date_created_gmt__gte=since)
     while batch := list(orders.filter(pk__gt=last).values_list("pk", flat=True)[:HISTORY_BATCH]):
         yield batch
         last = batch[-1]
@@ -235,18 +239,17 @@ def award(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
     return [(entry.account.customer_id, entry.moved) for entry in entries if entry.rule.get("why") == "history"]
 
 
-def preview(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
-    """What `award` would return; nothing is posted."""
+def preview(store: Store, batches: Iterable[Iterable[int]]) -> Iterator[list[tuple[int, int]]]:
+    """What `award` would return for each batch of orders; nothing is posted."""
     program = Program.objects.select_related("store").get(store=store)
-    reckoning = Reckoning(store, order_ids, at=timezone.now())
-    rooms = Rooms(program, reckoning.orders)
-    tiers = dict(Account.objects.for_store(store).exclude(tier="").values_list("customer", "tier"))
-    earned = []
-    for order in reckoning.orders:
-        owner = owner_of(order)
-        if owner is None:
-            continue
-        if points := reckoning.worth(order, tier=tiers.get(owner, ""), room=rooms.left(order)).points:
-            rooms.take(order, points)
-            earned.append((owner, points))
-    return earned
+    tiers, rooms = tiers_of(store), Rooms(program)
+    for order_ids in batches:
+        reckoning = Reckoning(store, order_ids, at=timezone.now())
+        rooms = Rooms(program, reckoning.orders, rooms.taken)
+        earned = []
+        for order in reckoning.orders:
+            owner = owner_of(order) or 0
+            if owner and (points := reckoning.worth(order, tier=tiers.get(owner, ""), room=rooms.left(order)).points):
+                rooms.take(order, points)
+                earned.append((owner, points))
+        yield earned

@@ -3,13 +3,21 @@
 from decimal import Decimal, localcontext
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm.stores.formats import money, number
 
-from .models import LedgerEntry
+from .models import EarningRule, LedgerEntry
 from .rules import PRECISE, Rule, plain
 
 Kind = LedgerEntry.Kind
+# Why a part of an order earns nothing.
+EXCLUDED = {
+    "gift_card": gettext_lazy("gift cards earn nothing"),
+    "sale": gettext_lazy("reduced goods earn nothing"),
+    "rule": gettext_lazy("the shop gives no points for it"),
+    "minimum": gettext_lazy("the order is below the minimum"),
+}
 
 
 def title(entry: LedgerEntry) -> str:
@@ -95,7 +103,7 @@ def _calculation(rule, left, points, currency):
     with localcontext(PRECISE):
         exact = left * rule.rate
     values = {
-        "rate": rate(rule, currency),
+        "rate": rate(rule.rate, currency),
         "left": money(left, currency),
         "factor": plain(rule.rate),
         "exact": number(exact),
@@ -111,12 +119,12 @@ def _calculation(rule, left, points, currency):
     return rounded[rule.rounding] % values
 
 
-def rate(rule: Rule, currency: str) -> str:
-    """`1 point for each ₹10.00`, where that is exact; else `0.37 points for each ₹1.00`."""
-    each = 1 / rule.rate
+def rate(rate: Decimal, currency: str) -> str:
+    """`1 point for each ₹10.00`, where that is exact; else `0.37 points for each ₹1.00`. The rate is above 0."""
+    each = 1 / rate
     if each == each.quantize(Decimal("0.01")):
         return _("1 point for each %(money)s") % {"money": money(each, currency)}
-    return _("%(points)s points for each %(money)s") % {"points": number(rule.rate), "money": money(1, currency)}
+    return _("%(points)s points for each %(money)s") % {"points": number(rate), "money": money(1, currency)}
 
 
 def what_counts(rule: Rule) -> str:
@@ -127,3 +135,23 @@ def what_counts(rule: Rule) -> str:
         parts.append(_("fees"))
     parts.append(_("with tax") if rule.taxes else _("without tax"))
     return ", ".join(parts)
+
+
+def thing(rule: EarningRule) -> str:
+    """What an earning rule is for: a variation with its product's name."""
+    if rule.category:
+        return rule.category.name
+    product = rule.product
+    if product is None:
+        return ""
+    return f"{product.parent.name} – {product.name}" if product.parent else product.name
+
+
+def gift(multiplier: Decimal, bonus: int) -> str:
+    """What a campaign gives: `points × 2`, `50 extra points`, or both."""
+    given = []
+    if multiplier > 1:
+        given.append(_("points × %(multiplier)s") % {"multiplier": number(multiplier)})
+    if bonus:
+        given.append(ngettext("%(points)s extra point", "%(points)s extra points", bonus) % {"points": number(bonus)})
+    return ", ".join(given)

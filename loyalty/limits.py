@@ -1,7 +1,7 @@
 """The most that a customer's orders may earn on a day, in a month and in all."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,16 +17,18 @@ Kind = LedgerEntry.Kind
 
 
 class Rooms:
-    """What the programme's limits leave for each of some orders. One query, and none without limits.
+    """What the programme's limits leave for each of some orders. One query, and none without limits; without orders, all of them.
 
-    An order belongs to the day on which it was placed, by the shop's time. Points that were taken back make room again.
+    `taken` goes from one batch to the next where nothing is posted in between. An order belongs to the day on which it was placed, by the shop's time. Points that were taken back make room again.
     """
 
-    def __init__(self, program: Program, orders: list[Order]):
+    def __init__(self, program: Program, orders: Iterable[Order] = (), taken: defaultdict[Hashable, int] | None = None):
+        orders = list(orders)
         limits = {"day": program.cap_day, "month": program.cap_month, "ever": program.cap_customer}
         self.limits = {period: cap for period, cap in limits.items() if cap is not None}
         self.zone = ZoneInfo(program.store.timezone)
         self.used: dict[Hashable, int] = defaultdict(int)
+        self.taken: defaultdict[Hashable, int] = defaultdict(int) if taken is None else taken
         owners = {owner for order in orders if (owner := owner_of(order))}
         if not self.limits or not owners:
             return
@@ -46,12 +48,15 @@ class Rooms:
     def left(self, order: Order) -> int | None:
         """How many points this order may earn; None if there is no limit."""
         periods = self._periods(owner_of(order), placed(order))
-        rooms = (cap - self.used[period] for cap, period in zip(self.limits.values(), periods, strict=True))
+        rooms = (
+            cap - self.used[period] - self.taken[period]
+            for cap, period in zip(self.limits.values(), periods, strict=True)
+        )
         return max(min(rooms), 0) if self.limits else None
 
     def take(self, order: Order, points: int) -> None:
         for period in self._periods(owner_of(order), placed(order)):
-            self.used[period] += points
+            self.taken[period] += points
 
     def _periods(self, owner, moment) -> Iterator[Hashable]:
         day = moment and moment.astimezone(self.zone).date()

@@ -6,7 +6,8 @@ from django.db.models import prefetch_related_objects
 
 from crm.events.subscribing import on
 
-from . import birthdays, earning, ledger, members, programs
+from . import birthdays, earning, ledger, members, occasions, programs
+from .occasions import Fact, Kind
 
 
 def _by_store(events):
@@ -60,3 +61,27 @@ def merge_members(events):
 def join_points(events):
     for store, group in _by_store(events):
         ledger.join(store, {event.data["guest_id"] for event in group})
+
+
+@on("member.joined")
+def reward_joining(events):
+    # Once, however often somebody leaves and comes back.
+    _reward(Kind.SIGN_UP, events, "1")
+
+
+@on("review.posted")
+def reward_reviews(events):
+    """The same points for any review, whatever it says: a shop that pays for praise has none."""
+    _reward(Kind.REVIEW, events)
+
+
+@on("survey.answered")
+def reward_answers(events):
+    # An answer that is changed later is an event again, with a longer key.
+    _reward(Kind.SURVEY, [event for event in events if ":" not in event.key])
+
+
+def _reward(kind, events, key=None):
+    for store, group in _by_store(events):
+        facts = [Fact(event.customer_id, key or event.key, event.occurred_at) for event in group if event.customer_id]
+        occasions.award(store, kind, facts)

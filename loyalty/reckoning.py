@@ -72,17 +72,24 @@ def orders_of(store: Store, order_ids: Iterable[int]) -> list[Order]:
 class Reckoning:
     """Some orders of a store, their refunds and the rules for them.
 
-    Each order goes by the rules of the moment when it was placed, or by those of `at`. `book` are other rules than the store's.
+    Each order goes by the rules of the moment when it was placed, or by those of `at`. `book` are rules that were loaded before,
+    `and_book` others that `worth` will be asked by, too.
     """
 
     def __init__(
-        self, store: Store, order_ids: Iterable[int], *, at: datetime | None = None, book: Rulebook | None = None
+        self,
+        store: Store,
+        order_ids: Iterable[int],
+        *,
+        at: datetime | None = None,
+        book: Rulebook | None = None,
+        and_book: Rulebook | None = None,
     ):
         self.at = at
         self.orders = orders_of(store, order_ids)
         self.refunds = refunds_of(self.orders)
         self.book = book or Rulebook.load(store, at or min(map(placed, self.orders), default=timezone.now()))
-        self._sold = _Goods(self.orders, self.book)
+        self._sold = _Goods(self.orders, [self.book, and_book or self.book])
 
     def worth(
         self,
@@ -91,7 +98,6 @@ class Reckoning:
         tier: str = "",
         room: int | None = None,
         kept: Worth | None = None,
-        whenever: bool = False,
         book: Rulebook | None = None,
     ) -> Worth:
         """The points that each part of an order should have as it stands.
@@ -109,7 +115,7 @@ class Reckoning:
         bonuses = [bonus for line in kept.lines if (bonus := line.as_bonus)] if kept else []
         # What was posted before entries kept their parts goes by its rule alone.
         if not (kept and not kept.lines) and not rates.keys() >= {part.key for part in parts}:
-            terms = book.terms(parts, self._sold.of(order), placed(order), at=self.at, tier=tier, whenever=whenever)
+            terms = book.terms(parts, self._sold.of(order), placed(order), at=self.at, tier=tier)
             rates = terms.rates | rates
             bonuses = bonuses if kept else terms.bonuses
         if room is not None:
@@ -169,15 +175,16 @@ def _refunded(refund) -> Refunded:
 class _Goods:
     """What the lines of some orders were: which product, in which categories, reduced, a gift card."""
 
-    def __init__(self, orders: list[Order], book: Rulebook):
+    def __init__(self, orders: list[Order], books: list[Rulebook]):
         self.products = {
             line.product.pk: line.product for order in orders for line in order.line_items.all() if line.product
         }
         # A variation is in its product's categories.
         keys = {product.parent_id or pk for pk, product in self.products.items()}
-        self.categories = categories_of(keys) if book.needs_categories and keys else {}
+        self.categories = categories_of(keys) if keys and any(book.needs_categories for book in books) else {}
         gift_cards = Product.objects.filter(GIFT_CARDS, pk__in=keys | self.products.keys())
-        self.gift_cards = set(gift_cards.values_list("pk", flat=True)) if book.excludes_gift_cards and keys else set()
+        excluded = keys and any(book.excludes_gift_cards for book in books)
+        self.gift_cards = set(gift_cards.values_list("pk", flat=True)) if excluded else set()
 
     def of(self, order: Order) -> dict[str, Sold]:
         return {str(line.woo_id): self._sold(order, line) for line in order.line_items.all()}

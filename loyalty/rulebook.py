@@ -67,21 +67,30 @@ class Rulebook:
             self.versions[version.of].append(version)
 
     @classmethod
-    def load(cls, store: Store, since: datetime) -> "Rulebook":
-        """Two queries, however many orders are asked about."""
+    def load(cls, store: Store, since: datetime, *, with_tree: bool = False) -> "Rulebook":
+        """Two queries, however many orders are asked about. `with_tree`: a draft may be for categories where no rule is yet."""
         wanted = RuleVersion.objects.for_store(store).exclude(of=Of.OCCASION)
         versions = list(wanted.filter(Q(valid_until=None) | Q(valid_until__gt=since)).order_by("valid_from", "pk"))
-        parents = _parents(store) if any(map(_by_category, versions)) else {}
+        parents = _parents(store) if with_tree or any(map(_by_category, versions)) else {}
         return cls(store, versions, parents)
 
     def with_draft(self, of: str, object_id: int | None, content: dict) -> "Rulebook":
-        """The book if this rule, campaign or programme were as `content` says, and always had been."""
+        """The book if this rule, campaign or programme were as `content` says, and always had been.
+
+        A rule takes the place of the one that there is for the same thing.
+        """
         book = Rulebook.__new__(Rulebook)
         book.zone, book.parents = self.zone, self.parents
         beginning = datetime.min.replace(tzinfo=ZoneInfo("UTC"))
         # 0 is the key of no version.
         draft = RuleVersion(pk=0, of=of, object_id=object_id or 0, content=content, valid_from=beginning)
-        others = [version for version in self.versions[of] if of != Of.PROGRAM and version.object_id != object_id]
+        others = [
+            version
+            for version in self.versions[of]
+            if of != Of.PROGRAM
+            and version.object_id != object_id
+            and not (of == Of.RULE and _thing(version.content) == _thing(content))
+        ]
         book.versions = self.versions | {of: [*others, draft]}
         return book
 
@@ -116,7 +125,7 @@ class Rulebook:
 
     def steps(self, sold: Sold, at: datetime) -> list[Step]:
         """Every rule that fits, the winner first; the programme's rate last."""
-        above = self._above(sold.categories)
+        above = self.above(sold.categories)
         found = []
         looked_for = [
             *(((VARIATION, 0, ("product_id", sold.product)),) if sold.parent else ()),
@@ -132,17 +141,19 @@ class Rulebook:
         found.sort(key=lambda step: (order.index(step.level), step.distance, -step.rate, step.object_id))
         return [*found, Step(PROGRAM, self.program(at).rate)]
 
-    def campaigns(
-        self, placed: datetime, tier: str = "", *, at: datetime | None = None, whenever: bool = False
-    ) -> list[RuleVersion]:
-        """Those that run at a moment for members of a tier; `whenever` overlooks their dates, for a trial."""
+    def category_of(self, rule: int | None) -> int | None:
+        """The category that a rule's version is for."""
+        return next((v.content["category_id"] for v in self.versions[Of.RULE] if v.pk == rule), None)
+
+    def campaigns(self, placed: datetime, tier: str = "", *, at: datetime | None = None) -> list[RuleVersion]:
+        """Those that run at a moment for members of a tier."""
         day = placed.astimezone(self.zone).weekday()
         return [
             version
             for version in self.valid(Of.CAMPAIGN, at or placed)
             if (not version.content["weekdays"] or day in version.content["weekdays"])
             and (not version.content["tiers"] or tier in version.content["tiers"])
-            and (whenever or _runs(version.content, placed))
+            and _runs(version.content, placed)
         ]
 
     def fits(self, campaign: RuleVersion, sold: Sold | None) -> bool:
@@ -152,7 +163,7 @@ class Rulebook:
             return True
         if sold is None:
             return False
-        return sold.product in products or sold.parent in products or not self._above(sold.categories).keys().isdisjoint(
+        return sold.product in products or sold.parent in products or not self.above(sold.categories).keys().isdisjoint(
             categories
         )  # fmt: skip
 
@@ -164,7 +175,6 @@ class Rulebook:
         *,
         at: datetime | None = None,
         tier: str = "",
-        whenever: bool = False,
     ) -> Terms:
         """What each part of an order earns by that was placed at a moment, by the rules of that moment or of another (`at`).
 
@@ -177,7 +187,7 @@ class Rulebook:
         counts = sum((part.base for part in parts if not rates[part.key].excluded), ZERO)
         running = [
             campaign
-            for campaign in self.campaigns(placed, tier, at=at, whenever=whenever)
+            for campaign in self.campaigns(placed, tier, at=at)
             if counts >= Decimal(campaign.content["minimum_spend"])
         ]
         bonuses = []
@@ -204,7 +214,7 @@ class Rulebook:
             why = "rule"
         return Rate(winner.rate, rule=winner.rule, excluded=why)
 
-    def _above(self, categories: Iterable[int]) -> dict[int, int]:
+    def above(self, categories: Iterable[int]) -> dict[int, int]:
         """These categories and those above them, with their distance."""
         found: dict[int, int] = {}
         for start in categories:
@@ -262,6 +272,10 @@ def _rule(version: RuleVersion) -> Rule:
         cap=content["cap_order"],
         version=version.pk,
     )
+
+
+def _thing(content) -> tuple[int | None, int | None]:
+    return content["product_id"], content["category_id"]
 
 
 def _by_category(version) -> bool:

@@ -42,7 +42,7 @@ def summary(store: Store, customers) -> Summary | None:
     accounts = dict(Account.objects.for_store(store).filter(customer__in=customers).values_list("pk", "balance"))
     balance = sum(accounts.values())
     return Summary(
-        program, balance, program.worth(balance), explaining.rate(program.rule, store.currency), list(accounts)
+        program, balance, program.worth(balance), explaining.rate(program.rate, store.currency), list(accounts)
     )
 
 

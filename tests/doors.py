@@ -218,6 +218,10 @@ ROUTES = {
     ),
     "admin:work_job_retry": Kind(answers(302, staff=405), answers(302, staff=403, superuser=404)),
     "admin:loyalty_program_example": Kind(answers(302, staff=403), answers(302, staff=403)),
+    "admin:loyalty_earningrule_which": staff,
+    "admin:loyalty_trial_adopt": Kind(
+        answers(302, staff=405), answers(302, staff=403, owner=302, superuser=302, other_owner=404)
+    ),
     "admin:loyalty_account_adjust": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
@@ -312,6 +316,11 @@ ADMIN = {
     "reviews.ReviewSettings": settings_of_store,
     "support.Ticket": Rows("viewer agent owner", "agent owner", "agent owner"),
     "loyalty.Program": settings_of_store,
+    "loyalty.EarningRule": Rows("viewer agent owner", "owner", "owner", "owner"),
+    "loyalty.Campaign": Rows("viewer agent owner", "owner", "owner", "owner"),
+    "loyalty.Occasion": Rows("viewer agent owner", "owner", "owner", "owner"),
+    "loyalty.RuleVersion": mirror,
+    "loyalty.Trial": mirror,
     "loyalty.Account": mirror,
     "loyalty.LedgerEntry": mirror,
     "loyalty.Member": Rows("viewer agent owner", "", "agent owner"),

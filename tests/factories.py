@@ -209,6 +209,12 @@ def make_earning_rule(thing, rate, **fields):
     )
 
 
+def make_occasion(store, kind="review", points=50, **fields):
+    from loyalty.models import Occasion
+
+    return Occasion.objects.create(store=store, kind=kind, points=points, **fields)
+
+
 def make_campaign(store, multiplier=2, **fields):
     """Double points for everything and at any time; switched on unless told."""
     from loyalty.models import Campaign

@@ -18,7 +18,8 @@ from crm.reviews.models import ReviewSettings
 from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
 from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncState
-from loyalty.models import MembershipTerms
+from loyalty import trials
+from loyalty.models import MembershipTerms, RuleVersion, Trial
 from support import tickets
 from tests import factories
 from tests.factories import NOW
@@ -119,11 +120,16 @@ def _side(mark, store) -> Side:
     ticket = factories.make_ticket(
         store, customer, order=order, subject=f"{name} asks", text=f"{name} text", channel="portal"
     )
+    rule = factories.make_earning_rule(product, 2)
+    campaign = factories.make_campaign(store, name=f"{name} Festival")
+    trial = trials.ask(campaign, days=30)
+    Trial.objects.filter(pk=trial.pk).update(state="done", result=trials.Result().dump())
+    trial.refresh_from_db()
     # The one that opening the ticket recorded.
     event = Event.objects.get(type="ticket.opened", key=str(ticket.pk))
     _keep(
         side, store, customer, category, product, order, line, refund, shipment, invitation, account, ticket,
-        account.entries.get(),
+        account.entries.get(), rule, campaign, trial, RuleVersion.objects.get(of="campaign", object_id=campaign.pk),
         RefundLine.objects.create(
             refund=refund, line_item=line, woo_id=refund.woo_id + 1, name=f"{name} Chai", quantity=0,
             total=0, total_tax=0,
@@ -179,6 +185,7 @@ def _people(side, store):
         _keep(side, model.objects.create(store=store))
     _keep(side, SyncState.objects.create(store=store, resource="orders"), Connection.objects.get(pk=store.pk))
     _keep(side, factories.make_program(store, name=f"{name} Shop Points"), MembershipTerms.objects.get(store=store))
+    _keep(side, factories.make_occasion(store))
     for role in Membership.Role.values:
         side.staff[role] = factories.make_staff(
             store, role, email=f"{role}@{side.mark}.example", first_name=name, last_login=NOW

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import JsonResponse
 from django.urls import path, reverse
@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from crm.stores import formats
 from crm.stores.models import Store
@@ -19,10 +20,38 @@ from crm.stores.staff import Role, StoreFilter, StoreScopedAdmin, has_role
 from .. import explaining, programs
 from ..models import Program
 from ..rules import Amounts, Line, Refunded, counted, divide, worth
+from .rules import OptionalMinimum, Tryable
+
+PREVIEW = "_preview"
 
 
-def example(program: Program) -> str:
-    """What the programme does with an invented order and a refund of a part of it, in sentences."""
+def simplest(program: Program, total: Decimal) -> str:
+    """`An order of ₹1,999.00 earns 199 points, worth ₹19.90.`, of goods alone."""
+    currency = program.store.currency
+    amounts = Amounts(total)
+    parts = divide(program.rule, amounts, [])
+    points = sum(part.points for part in worth(program.rule, amounts, parts, {}))
+    value = program.worth(points)
+    values = {
+        "total": formats.money(total, currency),
+        "points": formats.number(points),
+        "worth": "" if value is None else formats.money(value, currency),
+    }
+    said = (
+        _("An order of %(total)s earns %(points)s points.")
+        if value is None
+        else _("An order of %(total)s earns %(points)s points, worth %(worth)s.")
+    )
+    return str(said) % values
+
+
+def everyday(program: Program) -> Decimal:
+    """The total of an everyday order: about 200 times what €1 buys, less one."""
+    return 200 * Decimal(programs.UNITS.get(program.store.currency, 1)) - 1
+
+
+def example(program: Program, total: Decimal | None = None) -> str:
+    """What the programme does with an order of `total`, and with an invented one and a refund of a part of it, in sentences."""
     store = program.store
     # An everyday basket: about 65 times what €1 buys.
     unit = Decimal(programs.UNITS.get(store.currency, 1))
@@ -50,9 +79,10 @@ def example(program: Program) -> str:
         "worth": "" if value is None else formats.money(value, store.currency),
     }
     said = [
+        simplest(program, everyday(program) if total is None else total),
         _(
             "An order of %(total)s (goods %(goods)s, shipping %(shipping)s, tax %(tax)s) counts %(base)s and earns %(points)s points."
-        )
+        ),
     ]
     if value is not None:
         said.append(_("They are shown as worth %(worth)s."))
@@ -60,17 +90,36 @@ def example(program: Program) -> str:
     return " ".join(str(sentence) % values for sentence in said)
 
 
-class ProgramForm(forms.ModelForm):
+class ProgramForm(OptionalMinimum):
+    # For the example alone; it is not kept.
+    example_total = forms.DecimalField(
+        label=_("An order of"), required=False, min_value=0, max_digits=16, decimal_places=4,
+        widget=UnfoldAdminDecimalFieldWidget, help_text=_("Type the total of any order to see what it would earn."),
+    )  # fmt: skip
+
     class Meta:
         model = Program
         fields = [
-            "store", "name", "active", "rate", "rounding", "counts_shipping", "counts_taxes", "counts_fees", "point_value",
-            "negative_balance",
+            "store", "name", "active", "rate", "rounding", "rounds_lines", "counts_shipping", "counts_taxes", "counts_fees",
+            "excludes_sale", "excludes_gift_cards", "minimum_spend", "cap_order", "cap_day", "cap_month", "cap_customer",
+            "stacks_multipliers", "point_value", "negative_balance",
         ]  # fmt: skip
+
+    def clean(self):
+        cleaned = super().clean()
+        self.instance.example_total = cleaned.get("example_total")
+        if PREVIEW in self.data:
+            # An error keeps it from being saved; the page says it kindly.
+            raise forms.ValidationError(_("This is a preview: nothing is saved yet."), code=PREVIEW)
+        return cleaned
+
+
+def values_of(form: ProgramForm) -> dict:
+    return {name: value for name, value in form.cleaned_data.items() if name != "example_total"}
 
 
 @admin.register(Program)
-class ProgramAdmin(StoreScopedAdmin):
+class ProgramAdmin(Tryable, StoreScopedAdmin):
     form = ProgramForm
     list_display = ["name_shown", "store", "active", "earns", "rounding", "starts_at"]
     list_select_related = ["store"]
@@ -78,11 +127,21 @@ class ProgramAdmin(StoreScopedAdmin):
     add_roles = {Role.OWNER}
     fieldsets = [
         (None, {"fields": ["store", "name", "active", "starts_at"]}),
-        (_("What an order earns"), {"fields": ["rate", "rounding", "counts_shipping", "counts_taxes", "counts_fees"]}),
+        (_("What an order earns"), {"fields": ["rate", "rounding", "rounds_lines", "counts_shipping", "counts_taxes", "counts_fees"]}),
+        (
+            _("What earns nothing, and how much at most"),
+            {
+                "fields": [
+                    "excludes_sale", "excludes_gift_cards", "minimum_spend", "cap_order", "cap_day", "cap_month", "cap_customer",
+                    "stacks_multipliers",
+                ]
+            },
+        ),
         (_("What points are worth"), {"fields": ["point_value", "negative_balance"]}),
-        (_("Example"), {"fields": ["example"], "description": _("It follows the fields above as you change them.")}),
-    ]
-    readonly_fields = ["starts_at", "example"]
+        (_("Example"), {"fields": ["example_total", "example"], "description": _("It follows the fields above as you change them.")}),
+        (_("Past orders"), {"fields": ["try_out"]}),
+    ]  # fmt: skip
+    readonly_fields = ["starts_at", "example", "try_out"]
 
     class Media:
         js = ["loyalty/program.js"]
@@ -101,6 +160,16 @@ class ProgramAdmin(StoreScopedAdmin):
             obj.starts_at = timezone.now()
         super().save_model(request, obj, form, change)
 
+    def render_change_form(self, request, context, *args, **kwargs):
+        form = context["adminform"].form
+        if form.is_bound and form.non_field_errors().as_data() and len(form.errors) == 1:
+            codes = {error.code for error in form.non_field_errors().as_data()}
+            if codes == {PREVIEW}:
+                form.errors.clear()
+                context["errors"] = None
+                messages.info(request, _("This is a preview: nothing is saved yet."))
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def preview(self, request):
         """The example for what the form says at this moment; nothing is saved."""
         values = request.GET.copy()
@@ -111,11 +180,11 @@ class ProgramAdmin(StoreScopedAdmin):
         form = ProgramForm(values)
         form.fields["store"].queryset = stores
         form.is_valid()
-        problems = set(form.errors) & {"rate", "rounding", "point_value"}
+        problems = set(form.errors) & {"rate", "rounding", "point_value", "minimum_spend", "cap_order", "example_total"}
         text = (
-            _("Fill in rate, rounding and value.")
+            _("Fill in the numbers above.")
             if problems
-            else example(Program(**form.cleaned_data | {"store": store}))
+            else example(Program(**values_of(form) | {"store": store}), form.cleaned_data["example_total"])
         )
         return JsonResponse({"text": str(text)})
 
@@ -125,14 +194,18 @@ class ProgramAdmin(StoreScopedAdmin):
 
     @display(description=_("Earns"))
     def earns(self, program):
-        return explaining.rate(program.rule, program.store.currency)
+        return explaining.rate(program.rate, program.store.currency)
 
     @display(description=_("For example"))
     def example(self, program):
-        text = example(program) if program.store_id else _("Choose a store first.")
+        total = getattr(program, "example_total", None)
+        text = example(program, total) if program.store_id else _("Choose a store first.")
         return format_html(
-            '<output data-example="{}" data-store="{}">{}</output>',
+            '<output data-example="{}" data-store="{}">{}</output><br>'
+            '<button type="submit" name="{}" value="1" class="border border-base-200 rounded-default mt-2 px-3 py-2 dark:border-base-700">{}</button>',
             reverse("admin:loyalty_program_example"),
             program.store_id or "",
             text,
+            PREVIEW,
+            _("Preview"),
         )

@@ -4,8 +4,9 @@ from .ledger import Account, Allocation, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program
 from .rules import Campaign, EarningRule, Occasion, RuleVersion
+from .trials import Trial
 
 __all__ = [
     "Account", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member", "MembershipTerms",
-    "Occasion", "Program", "RuleVersion",
+    "Occasion", "Program", "RuleVersion", "Trial",
 ]  # fmt: skip

@@ -2,6 +2,7 @@ from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -223,7 +224,7 @@ class RuleVersion(models.Model):
     of = models.CharField(_("of"), max_length=10, choices=Of)
     object_id = models.BigIntegerField(_("which"))
     number = models.PositiveIntegerField(_("version"))
-    content = models.JSONField(_("as it was"), decoder=ExactDecoder)
+    content = models.JSONField(_("as it was"), encoder=DjangoJSONEncoder, decoder=ExactDecoder)
     valid_from = models.DateTimeField(_("from"))
     valid_until = models.DateTimeField(_("until"), null=True)
 

@@ -170,8 +170,8 @@ def test_the_example_follows_the_form_and_saves_nothing(owner, store, program):
     values = form_of(program, store=store.pk, rate="2", counts_taxes="on", counts_shipping="on")
 
     assert "counts ₹649.00 and earns 1,298 points" in owner.get(url, values).json()["text"]
-    assert owner.get(url, values | {"rate": "x"}).json()["text"] == "Fill in rate, rounding and value."
-    assert owner.get(url, values | {"rate": "-1"}).json()["text"] == "Fill in rate, rounding and value."
+    assert owner.get(url, values | {"rate": "x"}).json()["text"] == "Fill in the numbers above."
+    assert owner.get(url, values | {"rate": "-1"}).json()["text"] == "Fill in the numbers above."
     assert owner.get(url, values | {"store": "9" * 30}).status_code == 403
     program.refresh_from_db()
     assert program.rate == Decimal("0.1")

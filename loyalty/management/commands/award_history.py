@@ -1,3 +1,6 @@
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
 from django.core.management.base import BaseCommand, CommandError
 
 from crm.stores.models import Store
@@ -12,8 +15,11 @@ class Command(BaseCommand):
         mode = parser.add_mutually_exclusive_group()
         mode.add_argument("--dry-run", action="store_true", help="count, and post nothing (the default)")
         mode.add_argument("--apply", action="store_true", help="post the points")
+        parser.add_argument(
+            "--since", type=date.fromisoformat, help="only orders placed on this day or later: 2025-01-31"
+        )
 
-    def handle(self, *, slug, apply, verbosity, **options):
+    def handle(self, *, slug, apply, since, verbosity, **options):
         store = Store.objects.filter(slug=slug).first()
         if store is None:
             raise CommandError(f"There is no store {slug!r}.")
@@ -22,9 +28,11 @@ class Command(BaseCommand):
             raise CommandError(f"The points programme of {store} is switched off.")
         orders = points = 0
         customers = set()
-        for batch in earning.history(store):
-            award = earning.award if apply else earning.preview
-            for customer_id, earned in award(store, batch):
+        # A day begins where the shop is.
+        batches = earning.history(store, since and datetime.combine(since, time(), ZoneInfo(store.timezone)))
+        earnings = (earning.award(store, batch) for batch in batches) if apply else earning.preview(store, batches)
+        for batch in earnings:
+            for customer_id, earned in batch:
                 orders += 1
                 points += earned
                 customers.add(customer_id)
