@@ -564,9 +564,10 @@ def test_meta_data_is_taken_away_by_null(demo, shop_store):
 def test_what_was_written_is_read_again_for_the_mirror(demo, shop_store, case):
     settled(owe(shop_store, case.kind, case.payload))
 
-    resource = {"coupon": "coupons", "coupon_removal": "coupons", "customer_meta": "customers"}.get(case.kind, "orders")
+    resources = {"coupon": "coupons", "coupon_removal": "coupons", "customer_meta": "customers", "order_note": "notes"}
+    resources["product_review"] = "reviews"
     asked = set(Reread.objects.values_list("resource", flat=True))
-    assert asked == (set() if case.kind in ("order_note", "product_review") else {resource})
+    assert asked == {resources.get(case.kind, "orders")}
 
 
 def test_a_push_knows_whom_it_is_about(demo, shop_store):
