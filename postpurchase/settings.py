@@ -145,6 +145,10 @@ CACHES = {
     "queue": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
 
+# --- shops ---
+# Requests that one sync may have under way at once, where more of them bring more.
+SYNC_READERS = env.int("SYNC_READERS", default=4)
+
 # --- background ---
 # Values as measured in docs/dependencies.md; tasks are few and short, what is owed stands in tables.
 Q_CLUSTER = {

@@ -1,5 +1,6 @@
 """The way to a shop's REST API: the `woocommerce` package with a session, patience, pages and clear errors."""
 
+import copy
 import email.utils
 import json
 import logging
@@ -8,8 +9,8 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -92,6 +93,8 @@ class Page(NamedTuple):
     pages: int | None
     date: datetime | None
     is_last: bool
+    # Objects of the list before this page.
+    offset: int = 0
 
     @property
     def numbered(self) -> dict[int, dict]:
@@ -126,17 +129,33 @@ class Client(woocommerce.API):
         self.host = parts.netloc
         # Over plain http the secret itself must not travel, whatever the store says.
         self.signing = Store.Signing.OAUTH if parts.scheme == "http" else (signing or store.signing)
-        self.session = requests.Session()
-        # No proxies and no .netrc: both could take the keys elsewhere.
-        self.session.trust_env = False
-        self.session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-        adapter = HTTPAdapter() if store.insecure else PublicAdapter()
-        self.session.mount("http://", adapter)
-        self.session.mount("https://", adapter)
+        self.is_insecure = store.insecure
+        self.session = self._new_session()
         self.patience, self.sleep = patience, sleep
         # Asked so far, those that were asked again included.
         self.requests = 0
         self.halted = store.halted
+        # Whose questions these are, those of twins for other threads as well.
+        self.origin = self
+
+    # Where several ask at once: what to wait for before each attempt.
+    turn: Callable[[], AbstractContextManager] = nullcontext
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        # No proxies and no .netrc: both could take the keys elsewhere.
+        session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        adapter = HTTPAdapter() if self.is_insecure else PublicAdapter()
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
+
+    def another(self) -> "Client":
+        """The same way to the same shop for another thread: a session is one thread's own."""
+        twin = copy.copy(self)
+        twin.session = self._new_session()
+        return twin
 
     def __repr__(self):
         return f"<Client {self.url}>"
@@ -219,7 +238,8 @@ class Client(woocommerce.API):
         give_up_at = time.monotonic() + self.patience
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return send()
+                with self.turn():
+                    return send()
             except WooCommerceError as error:
                 wait = _wait(attempt, error.retry_after)
                 is_last = attempt == ATTEMPTS or time.monotonic() + wait > give_up_at
@@ -243,7 +263,7 @@ class Client(woocommerce.API):
         return self._send(method, signed.get_oauth_url(), where, data=data)
 
     def _send(self, method, url, where, *, params=None, auth=None, data=None) -> Answer:
-        self.requests += 1
+        self.origin.requests += 1
         headers = {"User-Agent": self.user_agent, "Accept": "application/json"}
         body = None
         if data is not None:

@@ -11,6 +11,7 @@ from crm.orders.models import Coupon, Customer, Order, Product, ProductReview, R
 from . import drift, mapping, walks
 from .client import endpoint_of
 from .models import Resource
+from .paging import Paging
 from .saving import SAVERS, forget_refunds, save_categories
 from .values import MappingError, moment
 from .walking import Walk
@@ -31,17 +32,15 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
     """
     state = walk.state
     model = MODELS[resource]
-    start = state.position if state.page else 0
-    while True:
-        page = walk.client.page(
-            endpoint_of(resource), state.page + 1, orderby="id", order="asc", _fields=fields, **params
-        )
+    pages = Paging(walk, endpoint_of(resource), params | {"_fields": fields})
+    for page in pages:
         rows = page.numbered
-        end = max([start, *rows])
+        start = min([state.position, *(woo_id - 1 for woo_id in rows)])
+        end = max([state.position, *rows])
         held: QuerySet = model.objects.filter(store=walk.store, woo_id__gt=start)
         if resource == "products":
             held = held.filter(parent=None)
-        if not page.is_last:
+        if not pages.is_end:
             held = held.filter(woo_id__lte=end)
         known = {
             woo_id: (modified, deleted_at)
@@ -53,15 +52,16 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
         if resource == "orders":
             differing += _with_other_refunds(walk, rows, set(differing))
         for chunk in walks.chunks(sorted(differing)):
-            _heal(walk, resource, walks.named(walk, endpoint_of(resource), chunk, **params), set(chunk), live)
-        for woo_id in sorted(live - set(rows)):
-            walks.read_one(walk, resource, woo_id)
-        with walk.step(page=state.page + 1, total=page.total, position=end, read=state.read + len(rows)):
-            drift.note(walk, in_shop=len(wanted), in_mirror=len(live))
-        if page.is_last:
-            return
-        start = end
-        walk.take_a_break()
+            _heal(walk, resource, walks.named(walk.client, endpoint_of(resource), chunk, **params), set(chunk), live)
+        walks.read_again(walk, resource, live - set(rows))
+        # What a page has of the one before was counted there.
+        before = state.position
+        with walk.step(**pages.place(page), read=state.read + sum(woo_id > before for woo_id in rows)):
+            drift.note(
+                walk,
+                in_shop=sum(woo_id > before for woo_id in wanted),
+                in_mirror=sum(woo_id > before for woo_id in live),
+            )
 
 
 def _heal(walk: Walk, resource: str, found: list[dict], asked: set[int], live: set[int]) -> None:
@@ -114,7 +114,7 @@ def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) ->
 
 
 def categories(walk: Walk) -> None:
-    walk.through("products/categories", save_categories)
+    walks.through(walk, "products/categories", save_categories)
 
 
 def coupons(walk: Walk) -> None:

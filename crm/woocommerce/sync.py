@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -21,6 +22,7 @@ from . import comparing, identity, runs, walks
 from .client import Client
 from .errors import WooCommerceError
 from .models import KeptAside, Resource, SyncState
+from .readers import Readers
 from .saving import SAVERS
 from .walking import NotSure, OutOfTime, Walk
 
@@ -67,7 +69,12 @@ def run(
     coupons) is among the result's errors. What it did is on record as a SyncRun.
     """
     result = Result()
-    with alone(store), client or Client(store) as client, runs.Record(store, mode, client, report) as record:
+    with (
+        alone(store),
+        client or Client(store) as client,
+        Readers(client, settings.SYNC_READERS) as readers,
+        runs.Record(store, mode, client, report) as record,
+    ):
         deadline = None if seconds is None else time.monotonic() + seconds
         guard = identity.Guard(store, client)
         retry_kept_aside(store, timezone.now())
@@ -77,9 +84,9 @@ def run(
                 guard.sure(thorough=True)
             if is_open:
                 # Meanwhile other things have changed.
-                _walk(store, client, record, deadline, guard, result)
+                _walk(store, readers, record, deadline, guard, result)
                 plan(store, Mode.CHANGES, timezone.now())
-            _walk(store, client, record, deadline, guard, result)
+            _walk(store, readers, record, deadline, guard, result)
         except OutOfTime:
             result.is_finished = False
             record.note()
@@ -88,11 +95,11 @@ def run(
     return result
 
 
-def _walk(store, client, report, deadline, guard, result) -> None:
+def _walk(store, readers, report, deadline, guard, result) -> None:
     order = list(STEPS)
     states = SyncState.objects.filter(store=store).unfinished()
     for state in sorted(states, key=lambda state: order.index(state.resource)):
-        walk = Walk(store, client, state, report, deadline, guard.is_sure)
+        walk = Walk(store, readers, state, report, deadline, guard.is_sure)
         compare = comparing.STEPS.get(state.resource) if state.mode == Mode.COMPARE else None
         step = compare or STEPS[state.resource]
         try:
@@ -145,11 +152,12 @@ def plan(store: Store, mode: str, at: datetime) -> bool:
 
 def _restart(state: SyncState, mode: str, at: datetime) -> None:
     state.mode, state.started_at, state.finished_at, state.error = mode, at, None, ""
-    state.page = state.read = state.written = state.kept_aside = 0
+    state.page = state.offset = state.read = state.written = state.kept_aside = 0
     state.total = state.window_until = state.newest_seen = None
     is_poll = mode == Mode.CHANGES
     state.window_after = state.cursor - walks.OVERLAP if is_poll and state.cursor else None
-    if state.resource != Resource.CUSTOMERS:
+    # Of customers a poll reads those above the highest known number.
+    if not is_poll or state.resource != Resource.CUSTOMERS:
         state.position = 0
     state.save()
 

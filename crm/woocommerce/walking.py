@@ -1,18 +1,22 @@
 """One walk through one kind of a shop's objects."""
 
-import math
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import TypeVar
 
 from django.db import transaction
 from django.utils import timezone
 
 from crm.stores.models import Store
 
-from .client import PER_PAGE, Client, Page
+from .client import Client, Page
 from .models import SyncState
+from .readers import Readers
 from .saving import Saved
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 # How far the clock that stamps the objects may be behind the one that dates the answers (a proxy's, say).
 SKEW = timedelta(hours=2)
@@ -36,13 +40,13 @@ class Walk:
     def __init__(
         self,
         store: Store,
-        client: Client,
+        readers: Readers,
         state: SyncState,
         report: Callable,
         deadline: float | None,
         is_sure: bool = True,
     ):
-        self.store, self.client, self.state = store, client, state
+        self.store, self.readers, self.client, self.state = store, readers, readers.client, state
         self.report, self.deadline = report, deadline
         # Whether it is known that this is the right shop (`identity.py`); before that nothing of it is saved.
         self.is_sure = is_sure
@@ -56,25 +60,6 @@ class Walk:
         after = self.state.window_after
         return {"modified_after": f"{after:%Y-%m-%dT%H:%M:%S}", "dates_are_gmt": "true"} if after else {}
 
-    def through(self, endpoint: str, save: Callable[[Store, list[dict], datetime], Saved], **params) -> None:
-        """Save all pages of a list, by ascending id, from where the walk is."""
-        state = self.state
-        patience = 20
-        while True:
-            page = self.client.page(endpoint, state.page + 1, orderby="id", order="asc", **params)
-            self.dated(page)
-            if state.page and patience and (back := _pages_back(page, state.total)):
-                patience -= 1
-                state.page = max(0, state.page - back)
-                state.total = page.total or None
-                continue
-            position = max([state.position, *page.numbered])
-            with self.step(page=state.page + 1, total=page.total, position=position) as count:
-                count(save(self.store, page.rows, timezone.now()), len(page.rows))
-            if page.is_last:
-                return
-            self.take_a_break()
-
     def dated(self, page: Page) -> None:
         """The first answer's date is the moment up to which the walk will have read."""
         self.state.window_until = self.state.window_until or page.date or timezone.now()
@@ -83,8 +68,22 @@ class Walk:
         """A transaction that saves something and moves the walk's place."""
         return Step(self, place)
 
+    @property
+    def is_out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
     def take_a_break(self) -> None:
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        if self.is_out_of_time:
+            raise OutOfTime
+
+    def each(self, ask: Callable[[Client, Q], A], questions: Iterable[Q]) -> Iterator[tuple[Q, A]]:
+        """Ask the shop all of this, some ahead; the answers come in the order of the questions. At least one comes before OutOfTime."""
+        answers = self.readers.each(ask, questions, self.deadline)
+        try:
+            yield from answers
+        finally:
+            answers.close()
+        if answers.is_cut_short:
             raise OutOfTime
 
     def finish(self) -> None:
@@ -145,13 +144,3 @@ class Step:
         here = SyncState.objects.filter(pk=state.pk, started_at=state.started_at, finished_at=None)
         if not here.update(**self.changes):
             raise PlaceLost(f"{state} was started again by another process.")
-
-
-def _pages_back(page: Page, total_before: int | None) -> int:
-    """How many pages to go back because objects have left the list, so that later ones moved to pages that were read."""
-    if page.total == 0 and not page.rows:
-        # Past the end, where WooCommerce counts 0: the list has become shorter.
-        return 1
-    if page.total is None or total_before is None or page.total >= total_before:
-        return 0
-    return math.ceil((total_before - page.total) / PER_PAGE)

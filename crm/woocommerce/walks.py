@@ -1,15 +1,17 @@
 """How each kind of object is read, in full or what changed of it."""
 
-from collections.abc import Iterable, Iterator
-from datetime import UTC, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
 from crm.orders.models import Category, Customer, Order, Product, Refund
+from crm.stores.models import Store
 
 from . import drift
-from .client import PER_PAGE, endpoint_of
+from .client import PER_PAGE, Client, endpoint_of
 from .errors import WooCommerceError
+from .paging import Paging
 from .saving import (
     SAVERS,
     Saved,
@@ -29,14 +31,25 @@ from .walking import Walk
 OVERLAP = timedelta(minutes=10)
 
 
+def through(walk: Walk, endpoint: str, save: Callable[[Store, list[dict], datetime], Saved], **params) -> None:
+    """Save all pages of a list, by ascending number, from where the walk is."""
+    pages = Paging(walk, endpoint, params)
+    for page in pages:
+        place = pages.place(page)
+        # What a page has of the one before was counted there.
+        repeated = sum(number <= walk.state.position for number in page.numbered) if page.offset else 0
+        with walk.step(**place) as count:
+            count(save(walk.store, page.rows, timezone.now()), len(page.rows) - repeated)
+
+
 def categories(walk: Walk) -> None:
     """They have no dates, so they are read when a product has named an unknown one."""
-    if walk.is_full or walk.state.page or Category.objects.filter(store=walk.store, digest="").exists():
-        walk.through("products/categories", save_categories)
+    if walk.is_full or walk.state.offset or Category.objects.filter(store=walk.store, digest="").exists():
+        through(walk, "products/categories", save_categories)
 
 
 def products(walk: Walk) -> None:
-    walk.through("products", save_products, **walk.changed_since())
+    through(walk, "products", save_products, **walk.changed_since())
 
 
 def variations(walk: Walk, *, everything: bool = False) -> None:
@@ -47,8 +60,8 @@ def variations(walk: Walk, *, everything: bool = False) -> None:
     )
     if not walk.is_full and not everything:
         parents = parents.filter(synced_at__gte=state.started_at)
-    for woo_id in list(parents.order_by("woo_id").values_list("woo_id", flat=True)):
-        rows = _all(walk, f"products/{woo_id}/variations")
+    numbers = list(parents.order_by("woo_id").values_list("woo_id", flat=True))
+    for woo_id, rows in walk.each(lambda client, woo_id: all_of(client, f"products/{woo_id}/variations"), numbers):
         if rows is None:
             continue
         at = timezone.now()
@@ -60,13 +73,12 @@ def variations(walk: Walk, *, everything: bool = False) -> None:
             held = Product.objects.filter(store=walk.store, parent__woo_id=woo_id, deleted_at=None)
             gone = held.exclude(woo_id__in=[row["id"] for row in rows]).values_list("woo_id", flat=True)
             mark_deleted(walk.store, "products", gone, at)
-        walk.take_a_break()
 
 
 def customers(walk: Walk) -> None:
     """WooCommerce can't tell who changed: the new ones are read by their numbers, the others as orders name them."""
     if walk.is_full:
-        walk.through("customers", save_customers, role="all")
+        through(walk, "customers", save_customers, role="all")
         return
     known, highest, number = walk.state.position, walk.state.position, 1
     while True:
@@ -84,11 +96,11 @@ def customers(walk: Walk) -> None:
 
 
 def coupons(walk: Walk) -> None:
-    walk.through("coupons", save_coupons, **walk.changed_since())
+    through(walk, "coupons", save_coupons, **walk.changed_since())
 
 
 def orders(walk: Walk) -> None:
-    walk.through("orders", save_orders, **walk.changed_since())
+    through(walk, "orders", save_orders, **walk.changed_since())
 
 
 def trash(walk: Walk) -> None:
@@ -99,7 +111,7 @@ def trash(walk: Walk) -> None:
         held = Order.objects.filter(store=store, woo_id__in=list(numbered)).values_list("woo_id", flat=True)
         return save_orders(store, [numbered[woo_id] for woo_id in held], at)
 
-    walk.through("orders", save, status="trash", **walk.changed_since())
+    through(walk, "orders", save, status="trash", **walk.changed_since())
 
 
 def buyers(walk: Walk) -> None:
@@ -110,38 +122,31 @@ def buyers(walk: Walk) -> None:
     if not walk.is_full:
         found = found | held.filter(orders__synced_at__gte=state.started_at, synced_at__lt=state.started_at)
     numbers = [number for number in found.order_by("woo_id").values_list("woo_id", flat=True).distinct() if number]
-    for chunk in chunks(numbers):
-        rows = named(walk, "customers", chunk, role="all")
+    for chunk, rows in walk.each(lambda client, chunk: named(client, "customers", chunk, role="all"), chunks(numbers)):
         with walk.step(position=chunk[-1]) as count:
             count(save_customers(walk.store, rows, timezone.now()), len(rows))
             missing = set(chunk) - {row["id"] for row in rows}
-        for woo_id in sorted(missing):
-            read_one(walk, "customers", woo_id)
-        walk.take_a_break()
+        read_again(walk, "customers", missing)
 
 
 def refunds(walk: Walk) -> None:
     """Orders name their refunds; the refunds' own lines are read here, in pages where the shop can list them."""
-    state = walk.state
-    if walk.is_full and not state.position:
+    if walk.is_full:
         try:
-            walk.through("refunds", lambda store, rows, at: save_refunds(store, rows, at))
+            through(walk, "refunds", save_refunds)
         except WooCommerceError as error:
             # Shops before WooCommerce 9 list the refunds of one order only.
             if error.code != "rest_no_route":
                 raise
     waiting = Refund.objects.filter(store=walk.store, lines_synced_at=None, order__deleted_at=None)
     numbers = waiting.order_by("order__woo_id").values_list("order__woo_id", flat=True).distinct()
-    for woo_id in list(numbers):
-        refunds_of(walk, woo_id)
-        walk.take_a_break()
+    for woo_id, rows in walk.each(lambda client, woo_id: all_of(client, f"orders/{woo_id}/refunds"), list(numbers)):
+        if rows is not None:
+            save_refunds_of(walk, woo_id, rows)
 
 
-def refunds_of(walk: Walk, order_woo_id: int) -> None:
-    """Read the refunds of one order, with their lines; those that the shop has no more are deleted."""
-    rows = _all(walk, f"orders/{order_woo_id}/refunds")
-    if rows is None:
-        return
+def save_refunds_of(walk: Walk, order_woo_id: int, rows: list[dict]) -> None:
+    """Save the refunds of one order, with their lines; those that the shop has no more are deleted."""
     with walk.step() as count:
         at = timezone.now()
         count(save_refunds(walk.store, [row | {"parent_id": order_woo_id} for row in rows], at), len(rows))
@@ -157,43 +162,55 @@ def reviews(walk: Walk) -> None:
         earlier = min(local, after.astimezone(UTC).replace(tzinfo=None)) - timedelta(hours=1)
         window = {"after": f"{earlier:%Y-%m-%dT%H:%M:%S}"}
     try:
-        walk.through(endpoint_of("reviews"), save_reviews, status="all", **window)
+        through(walk, endpoint_of("reviews"), save_reviews, status="all", **window)
     except WooCommerceError as error:
         # Shops before WooCommerce 3.5 have no such list.
         if error.code != "rest_no_route":
             raise
 
 
-def named(walk: Walk, endpoint: str, numbers: list[int], **params) -> list[dict]:
+def named(client: Client, endpoint: str, numbers: list[int], **params) -> list[dict]:
     """The objects with these numbers (100 at most), as far as the shop lists them."""
     params |= {"include": ",".join(map(str, numbers)), "per_page": PER_PAGE}
-    return [row for page in walk.client.pages(endpoint, **params) for row in page.numbered.values()]
+    return [row for page in client.pages(endpoint, **params) for row in page.numbered.values()]
 
 
-def read_one(walk: Walk, resource: str, woo_id: int) -> None:
-    """Read an object that a list did not have: only the shop's own word makes it a deleted one."""
-    at = timezone.now()
+def read_again(walk: Walk, resource: str, numbers: Iterable[int]) -> None:
+    """Read objects that a list did not have, one by one: only the shop's own word makes one a deleted one."""
+    answers = walk.readers.each(
+        lambda client, woo_id: one(client, f"{endpoint_of(resource)}/{woo_id}"), sorted(numbers)
+    )
     try:
-        payload = walk.client.get(f"{endpoint_of(resource)}/{woo_id}")
+        for woo_id, payload in answers:
+            at = timezone.now()
+            with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
+                if payload is None:
+                    mark_deleted(walk.store, resource, [woo_id], at)
+                    count(Saved(updated=1), 0)
+                    counts.update(gone=1, healed=1)
+                else:
+                    saved = SAVERS[resource](walk.store, [payload], at, revive=True)
+                    count(saved, 1)
+                    kind = "trashed" if payload.get("status") == "trash" else "stale"
+                    counts.update({kind: saved.written}, healed=saved.written)
+    finally:
+        answers.close()
+
+
+def one(client: Client, endpoint: str) -> dict | None:
+    """An object; None if the shop says that there is none."""
+    try:
+        return client.get(endpoint)
     except WooCommerceError as error:
-        if error.status != 404 or not error.code.endswith("invalid_id"):
-            raise
-        with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
-            mark_deleted(walk.store, resource, [woo_id], at)
-            count(Saved(updated=1), 0)
-            counts.update(gone=1, healed=1)
-        return
-    with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
-        saved = SAVERS[resource](walk.store, [payload], at, revive=True)
-        count(saved, 1)
-        kind = "trashed" if payload.get("status") == "trash" else "stale"
-        counts.update({kind: saved.written}, healed=saved.written)
+        if error.status == 404 and error.code.endswith("invalid_id"):
+            return None
+        raise
 
 
-def _all(walk: Walk, endpoint: str) -> list[dict] | None:
+def all_of(client: Client, endpoint: str) -> list[dict] | None:
     """A whole list that belongs to one object; None if that object is gone."""
     try:
-        return [row for page in walk.client.pages(endpoint) for row in page.numbered.values()]
+        return [row for page in client.pages(endpoint) for row in page.numbered.values()]
     except WooCommerceError as error:
         if error.status == 404 and error.code != "rest_no_route":
             return None

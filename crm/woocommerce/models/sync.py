@@ -45,9 +45,10 @@ class SyncState(models.Model):
     window_after = models.DateTimeField(null=True, editable=False)
     window_until = models.DateTimeField(null=True, editable=False)
     newest_seen = models.DateTimeField(null=True, editable=False)
-    # Pages that are held.
     page = models.PositiveIntegerField(_("pages"), default=0)
-    # What the shop counted on the last page; fewer than before means that objects moved to earlier pages.
+    # Where in the list the next page begins.
+    offset = models.PositiveIntegerField(default=0, editable=False)
+    # What the shop counted on the last page.
     total = models.PositiveIntegerField(_("in the shop"), null=True)
     # The number of the last object that was dealt with, where that and not the page says how far the walk is. For customers
     # it outlives the walk: who has a higher number is new.

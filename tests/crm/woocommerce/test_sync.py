@@ -210,12 +210,14 @@ class Killed(BaseException):
 class FragileClient(Client):
     """Dies before its n-th page."""
 
-    pages_left = 0
+    def __init__(self, store, pages):
+        super().__init__(store)
+        self.pages_left = list(range(pages))  # of all readers together
 
     def page(self, *args, **kwargs):
         if not self.pages_left:
             raise Killed
-        self.pages_left -= 1
+        self.pages_left.pop()
         return super().page(*args, **kwargs)
 
 
@@ -225,10 +227,8 @@ def test_killed_at_any_page_the_next_run_ends_alike(demo, shop_store, monkeypatc
     paths(demo)
     kills = 0
     while is_importing(shop_store):
-        client = FragileClient(shop_store)
-        client.pages_left = 2
         try:
-            sync.run(shop_store, client=client)
+            sync.run(shop_store, client=FragileClient(shop_store, pages=2))
         except Killed:
             kills += 1
     sync.run(shop_store)
@@ -239,7 +239,7 @@ def test_killed_at_any_page_the_next_run_ends_alike(demo, shop_store, monkeypatc
 
 def small_pages(monkeypatch):
     """Few objects a page, so that a small shop has many."""
-    for module in ("client", "walking", "walks"):
+    for module in ("client", "paging", "walks"):
         monkeypatch.setattr(f"crm.woocommerce.{module}.PER_PAGE", 6)
 
 

@@ -1,0 +1,75 @@
+"""How many readers ask a shop at once: as many as make it answer more in the same time, fewer when it is in trouble.
+
+It is told of answers and decides; it knows no threads and no clock.
+"""
+
+# Twice the readers are worth keeping if the shop then answers this much more in the same time. On a shop with one PHP process
+# they only make each answer wait longer.
+WORTH = 1.15
+# After so many answers, what was found of no use is tried again; each time in vain, the next comes later.
+AGAIN = 50
+AGAIN_AT_MOST = 800
+
+
+class Pace:
+    """Times are seconds of any clock that only goes forward.
+
+    `readers` is how many may ask at once now, between 1 and `limit`; nobody ought to ask before `quiet_until`.
+    """
+
+    def __init__(self, limit: int):
+        self.limit = max(limit, 1)
+        self.readers = 1
+        self.quiet_until = 0.0
+        # Not above this for now; and after how many more answers it is forgotten.
+        self._ceiling = self.limit
+        self._patience = self._left = AGAIN
+        # Seconds of answers that were given to as many readers as there are now.
+        self._times: list[float] = []
+        # Fewer readers that were left for more: (how many, answers a second).
+        self._below: list[tuple[int, float]] = []
+        self._slowed_at = float("-inf")
+
+    @property
+    def rate(self) -> float:
+        """Answers a second, as far as measured with so many readers; 0 if not yet."""
+        return self.readers * len(self._times) / max(sum(self._times), 1e-9) if self._times else 0.0
+
+    def answered(self, seconds: float, beside: int) -> None:
+        """A good answer took so long; so many requests, this one included, were under way."""
+        if beside >= self.readers:
+            self._times.append(seconds)
+            del self._times[: -4 * self.readers]
+        self._left -= 1
+        if self._left <= 0:
+            self._ceiling, self._left = self.limit, self._patience
+        if len(self._times) >= 2 * self.readers and not self._is_worth_it():
+            self._patience = min(2 * self._patience, AGAIN_AT_MOST)
+            self._step_down(self._below[-1][0])
+
+    def waited(self) -> None:
+        """Whoever saves the answers has to wait for one: more readers, if they bring more."""
+        if self.readers < self._ceiling and len(self._times) >= self.readers and self._is_worth_it():
+            self._below.append((self.readers, self.rate))
+            self.readers = min(2 * self.readers, self._ceiling)
+            self._times.clear()
+
+    def slowed(self, at: float, began: float, quiet: float = 0.0) -> None:
+        """The shop asked for fewer requests or could not answer one that `began` then: half of the readers from now on.
+
+        Those that were under way together tell of one trouble and count once. `quiet`: seconds it wants to be left alone.
+        """
+        self.quiet_until = max(self.quiet_until, at + quiet)
+        if began > self._slowed_at:
+            self._slowed_at = at
+            self._step_down(max(self.readers // 2, 1))
+
+    def _is_worth_it(self) -> bool:
+        return not self._below or self.rate >= WORTH * self._below[-1][1]
+
+    def _step_down(self, readers: int) -> None:
+        self.readers = self._ceiling = readers
+        self._left = self._patience
+        self._times.clear()
+        while self._below and self._below[-1][0] >= readers:
+            self._below.pop()

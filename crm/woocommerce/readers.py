@@ -1,0 +1,170 @@
+"""Threads that ask a shop ahead of who needs the answers.
+
+They only ask and decode: what is saved is saved by the thread that runs the sync, in the order of the questions. They live inside
+the `with` of a run, since the queue's workers are forked.
+"""
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+from .client import Client
+from .errors import RETRIED, WooCommerceError
+from .pace import Pace
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+# Seconds that the end of a run waits for readers whose answers nobody wants any more.
+FAREWELL = 2
+
+
+class Ended(Exception):
+    """The run is over; nobody waits for this answer."""
+
+
+class Readers:
+    """`limit` at most ask at once, the run's own thread included, and as many as `Pace` finds good for the shop."""
+
+    def __init__(self, client: Client, limit: int, clock: Callable[[], float] = time.monotonic):
+        self.client, self.clock = client, clock
+        self.pace = Pace(limit)
+        self._turns = threading.Condition()
+        self._asking = 0
+        self._ended = threading.Event()
+        self._questions: queue.SimpleQueue[Callable[[Client], None] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        # A wait that ends with the run, unless somebody (a test) has another idea of waiting.
+        self._sleep = self._ended.wait if client.sleep is time.sleep else client.sleep
+
+    def __enter__(self) -> "Readers":
+        self.client.turn = self.turn
+        return self
+
+    def __exit__(self, *exc) -> None:
+        del self.client.turn
+        self._ended.set()
+        with self._turns:
+            self._turns.notify_all()
+        for _thread in self._threads:
+            self._questions.put(None)
+        give_up_at = time.monotonic() + FAREWELL
+        for thread in self._threads:
+            thread.join(max(give_up_at - time.monotonic(), 0))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until one more may ask, and let the pace know what came of it."""
+        for _ in range(5):
+            if (quiet := self.pace.quiet_until - self.clock()) <= 0:
+                break
+            self._sleep(quiet)
+        with self._turns:
+            self._turns.wait_for(lambda: self._ended.is_set() or self._asking < self.pace.readers)
+            if self._ended.is_set():
+                raise Ended
+            self._asking += 1
+            beside = self._asking
+        began = self.clock()
+        try:
+            yield
+        except WooCommerceError as error:
+            if not error.permanent and (error.status is None or error.status in RETRIED):
+                with self._turns:
+                    self.pace.slowed(self.clock(), began, error.retry_after or 0)
+            raise
+        else:
+            with self._turns:
+                self.pace.answered(self.clock() - began, max(beside, self._asking))
+        finally:
+            with self._turns:
+                self._asking -= 1
+                self._turns.notify_all()
+
+    def each(
+        self, ask: Callable[[Client, Q], A], questions: Iterable[Q], until: float | None = None
+    ) -> "Answers[Q, A]":
+        """Ask all questions, some ahead; iterate over (question, answer) in the order of the questions.
+
+        After `until` (of `time.monotonic`) nothing more is asked than the first.
+        """
+        return Answers(self, ask, questions, until)
+
+    def submit(self, ask: Callable[[Client, Q], A], question: Q) -> Future[A]:
+        answer: Future[A] = Future()
+
+        def work(client: Client) -> None:
+            if answer.set_running_or_notify_cancel():
+                try:
+                    answer.set_result(ask(client, question))
+                except BaseException as error:
+                    answer.set_exception(error)
+
+        self._questions.put(work)
+        if len(self._threads) < self.pace.readers:
+            thread = threading.Thread(target=self._read, name="reader", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return answer
+
+    def waited(self) -> None:
+        with self._turns:
+            self.pace.waited()
+            self._turns.notify_all()
+
+    def _read(self) -> None:
+        with self.client.another() as client:
+            client.sleep = self._sleep
+            while work := self._questions.get():
+                work(client)
+
+
+class Answers(Generic[Q, A]):
+    """An iterator that keeps as many questions asked as there are readers. Leave it by `close`, also half way."""
+
+    def __init__(
+        self, readers: Readers, ask: Callable[[Client, Q], A], questions: Iterable[Q], until: float | None = None
+    ):
+        self.readers, self.ask, self.until = readers, ask, until
+        self._left = iter(questions)
+        self._asked: deque[tuple[Q, Future[A]]] = deque()
+        self.is_cut_short = False
+        self._ask_ahead(is_first=True)
+
+    def __iter__(self) -> "Answers[Q, A]":
+        return self
+
+    def __next__(self) -> tuple[Q, A]:
+        if not self._asked:
+            self._ask_ahead()
+        if not self._asked:
+            raise StopIteration
+        question, answer = self._asked.popleft()
+        if not answer.done():
+            self.readers.waited()
+            self._ask_ahead()
+        result = answer.result()
+        self._ask_ahead()
+        return question, result
+
+    def close(self) -> None:
+        """Forget what was asked ahead."""
+        while self._asked:
+            self._asked.popleft()[1].cancel()
+
+    def _ask_ahead(self, is_first: bool = False) -> None:
+        while len(self._asked) < self.readers.pace.readers:
+            is_late = self.until is not None and time.monotonic() > self.until and not is_first
+            is_first = False
+            try:
+                question = next(self._left)
+            except StopIteration:
+                return
+            if is_late:
+                self.is_cut_short, self._left = True, iter(())
+                return
+            self._asked.append((question, self.readers.submit(self.ask, question)))
