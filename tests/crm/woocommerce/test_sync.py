@@ -144,7 +144,7 @@ def test_a_quiet_poll_takes_few_requests(demo, shop_store):
 
     sync.run(shop_store)
 
-    assert paths(demo) == ["products", "customers", "coupons", "orders", "orders"]
+    assert paths(demo) == ["products", "customers", "coupons", "orders", "orders", "products/reviews"]
 
 
 def test_a_poll_brings_what_changed(demo, shop_store):
