@@ -18,6 +18,7 @@ from crm.orders.api import (
 )
 from crm.shipping.api import ShipmentViewSet
 from crm.woocommerce.api import PushViewSet
+from crm.woocommerce.sync_api import KeptAsideViewSet, SyncRunViewSet, SyncView, WebhookDeliveryViewSet
 from loyalty.api import AccountViewSet, EntryViewSet, MemberViewSet
 from support.api import MessageViewSet, TicketViewSet
 
@@ -32,6 +33,9 @@ router.register("product-reviews", ProductReviewViewSet)
 router.register("shipments", ShipmentViewSet)
 router.register("events", EventViewSet)
 router.register("pushes", PushViewSet)
+router.register("sync/runs", SyncRunViewSet, "sync-run")
+router.register("webhook-deliveries", WebhookDeliveryViewSet, "webhook-delivery")
+router.register("kept-aside", KeptAsideViewSet, "kept-aside")
 router.register("tickets", TicketViewSet)
 router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
@@ -56,6 +60,7 @@ urlpatterns = [
         SpectacularSwaggerView.as_view(url_name="api-schema", authentication_classes=[], permission_classes=[]),
         name="api-docs",
     ),
+    path("sync/", SyncView.as_view(), name="sync"),
     path("", include(router.urls)),
     # A program reads JSON, also of what is not there.
     re_path(r"^(?:.*/)?$", nothing_here, name="api-nothing"),

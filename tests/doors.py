@@ -133,6 +133,17 @@ ROUTES = {
     "shipment-detail": api_row,
     "event-list": api,
     "event-detail": api_row,
+    "sync": api,
+    "sync-run-list": Kind(api.get, answers(401, key=202, other_key=202, key_without_scope=403), api.shows),
+    "sync-run-detail": api_row,
+    "webhook-delivery-list": api,
+    "webhook-delivery-detail": api_row,
+    "webhook-delivery-replay": Kind(
+        api_row_act.get, answers(401, key=202, other_key=404, key_without_scope=403)
+    ),
+    "kept-aside-list": api,
+    "kept-aside-detail": api_row,
+    "kept-aside-retry": api_row_act,
     "ticket-list": api_create,
     "ticket-detail": api_row,
     "message-list": api_row_create,

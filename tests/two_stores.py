@@ -17,7 +17,7 @@ from crm.orders.models import Coupon, OrderNote, ProductReview, RefundLine
 from crm.reviews.models import ReviewSettings
 from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
-from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncState
+from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncRun, SyncState
 from loyalty import trials
 from loyalty.models import MembershipTerms, RuleVersion, Trial
 from support import tickets
@@ -157,13 +157,16 @@ def _side(mark, store) -> Side:
         Suppression.objects.create(store=store, email=f"bounced@{mark}.example", detail=f"{name} said"),
         Hold.objects.get(reason=f"ticket:{ticket.pk}"),
         factories.make_member(customer, joined_at=NOW),
-        factories.make_delivery(store, {"id": 1, "number": mark}),
+        factories.make_delivery(store, {"id": 1, "number": mark}, source=f"https://{mark}.example"),
+        SyncRun.objects.create(
+            store=store, mode="changes", outcome="failed", started_at=NOW, finished_at=NOW, error=f"{name} sleeps"
+        ),
         Push.objects.create(
             store=store, kind="order_note", key=f"note:{mark}", payload={"order": order.woo_id, "note": mark}, due_at=NOW,
             order=order, customer=customer, state="parked", outcome="refused", error=f"{name} said no",
         ),
         Reread.objects.create(store=store, resource="orders", woo_id=order.woo_id, due_at=NOW),
-        KeptAside.objects.create(store=store, resource="orders", woo_id=order.woo_id, error=name, payload={"id": mark}),
+        KeptAside.objects.create(store=store, resource="orders", woo_id=order.woo_id, error=name, payload=f'{{"id": "{mark}"}}'),
         MailboxMessage.objects.create(
             sender="shop@shop.example", recipients=customer.email, subject=f"{name} mail",
             raw=f"To: {mark}@mail.example\nSubject: {name}\nContent-Type: text/html\n\n<p>{name}</p>".encode(),

@@ -214,6 +214,8 @@ class ApiKey(models.Model):
         EVENTS_READ = "events:read", _("Read events")
         PUSHES_READ = "pushes:read", _("Read what is written into the shop")
         PUSHES_WRITE = "pushes:write", _("Write into the shop: coupons, refunds, notes, statuses")
+        SYNC_READ = "sync:read", _("Read how up to date the mirror is")
+        SYNC_WRITE = "sync:write", _("Ask for syncs, apply deliveries again")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="api_keys", verbose_name=_("store"))
     name = models.CharField(_("name"), max_length=100)

@@ -6,7 +6,12 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from crm.stores.models import Store
-from crm.work.models import DueWork
+from crm.work.models import DueWork, DueWorkQuerySet
+
+
+class WebhookDeliveryQuerySet(DueWorkQuerySet):
+    def for_store(self, store):
+        return self.filter(store=store)
 
 
 class WebhookDelivery(DueWork):
@@ -21,6 +26,8 @@ class WebhookDelivery(DueWork):
     body = models.BinaryField(_("body"))
     # Of the body, by SHA-256.
     digest = models.BinaryField(max_length=32)
+
+    objects = WebhookDeliveryQuerySet.as_manager()  # type: ignore[misc]  # as of every model whose base has a manager
 
     # Half as much work for each as in batches of 100.
     BATCH = 250

@@ -1,0 +1,216 @@
+"""The state of the mirror for merchants' programs: the same that the sync page shows, and the same that its buttons do."""
+
+import django_filters as filters
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from crm.rest.idempotency import idempotent
+from crm.rest.keys import HasScope
+from crm.rest.views import StoreScopedReadOnlyViewSet
+
+from . import deliveries, overview, sync, tasks
+from .models import Drift, Incident, KeptAside, ShopWebhook, SyncRun, SyncState, WebhookDelivery
+
+
+class RunSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = SyncRun
+        fields = [
+            "id", "mode", "outcome", "asked_at", "started_at", "seen_at", "finished_at", "seconds", "requests", "pages",
+            "read", "written", "kept_aside", "healed", "orders", "error",
+        ]  # fmt: skip
+        extra_kwargs = {
+            "seconds": {"help_text": _("At work, without pauses")},
+            "healed": {"help_text": _("Of `written`, what a comparison put right")},
+        }
+
+
+class StateSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = SyncState
+        fields = [
+            "resource", "mode", "cursor", "started_at", "finished_at", "page", "total", "read", "written", "kept_aside",
+            "error",
+        ]  # fmt: skip
+        extra_kwargs = {"cursor": {"help_text": _("Every change up to then is held, by the shop's clock")}}
+
+
+class DriftSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Drift
+        fields = [
+            "day", "resource", "started_at", "in_shop", "in_mirror", "missing", "stale", "trashed", "gone", "healed",
+            "amount",
+        ]  # fmt: skip
+
+
+class WebhookSerializer(serializers.ModelSerializer):
+    last_delivery_at = serializers.DateTimeField(allow_null=True)
+
+    class Meta:
+        model = ShopWebhook
+        fields = ["topic", "woo_id", "status", "checked_at", "last_delivery_at", "repaired_at", "problem"]
+
+
+class IncidentSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Incident
+        fields = ["kind", "message", "opened_at", "last_seen_at", "told_at"]
+
+
+class SyncSerializer(serializers.Serializer):
+    url = serializers.URLField(source="store.url", help_text=_("The shop's address"))
+    timezone = serializers.CharField(source="store.timezone", help_text=_("The days of `drift` are its days"))
+    halted = serializers.CharField(
+        source="store.halted", help_text=_("Why nothing is read from the shop; empty if all is well")
+    )
+    lag_seconds = serializers.SerializerMethodField(help_text=_("What may be missing is younger than that"))
+    looked_at = serializers.DateTimeField(allow_null=True, help_text=_("When the shop was last looked through"))
+    webhooks_arrive = serializers.BooleanField(
+        source="hears", help_text=_("If not, the shop is asked for what changed every five minutes")
+    )
+    states = StateSerializer(many=True)
+    running = RunSerializer(allow_null=True)
+    waiting = RunSerializer(many=True)
+    runs = RunSerializer(many=True, help_text=_("The last ones, without polls that found nothing"))
+    incidents = IncidentSerializer(many=True)
+    webhooks = WebhookSerializer(many=True)
+    drift = DriftSerializer(source="drifts", many=True, help_text=_("Of 30 days"))
+    kept_aside = serializers.IntegerField(source="kept_aside_count")
+    parked_deliveries = serializers.IntegerField()
+
+    def get_lag_seconds(self, found) -> int | None:
+        return None if found.lag is None else round(found.lag.total_seconds())
+
+
+class SyncView(APIView):
+    """How up to date the mirror is, and what is wrong between it and the shop."""
+
+    scope = "sync"
+    permission_classes = [HasScope]
+
+    @extend_schema(responses=SyncSerializer)
+    def get(self, request):
+        return Response(SyncSerializer(overview.look(request.auth.store, timezone.now())).data)
+
+
+class NewRunSerializer(serializers.Serializer):
+    mode = serializers.ChoiceField(
+        SyncState.Mode.choices,
+        default=SyncState.Mode.CHANGES,
+        help_text=_("What changed, a comparison of numbers and dates, or everything again"),
+    )
+
+
+class SyncRunFilter(filters.FilterSet):
+    mode = filters.BaseInFilter(help_text=_("One mode, or several with commas between"))
+    outcome = filters.BaseInFilter(help_text=_("One outcome, or several with commas between"))
+
+    class Meta:
+        model = SyncRun
+        fields = ["mode", "outcome"]
+
+
+class SyncRunViewSet(StoreScopedReadOnlyViewSet):
+    """Syncs, newest first."""
+
+    scope = "sync"
+    queryset = SyncRun.objects.all()
+    serializer_class = RunSerializer
+    filterset_class = SyncRunFilter
+
+    @extend_schema(request=NewRunSerializer, responses={202: RunSerializer})
+    @idempotent
+    def create(self, request):
+        """Ask for a sync. Answers the run, which a worker takes on; one that waits already is answered again."""
+        asked = NewRunSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = tasks.ask_for_sync(request.auth.store, asked.validated_data["mode"])
+        return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED)
+
+
+class DeliverySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = WebhookDelivery
+        fields = [
+            "id", "topic", "state", "attempts", "error", "source", "webhook_id", "delivery_id", "created_at", "settled_at",
+        ]  # fmt: skip
+
+
+class ReplaySerializer(serializers.Serializer):
+    queued = serializers.BooleanField(help_text=_("False: the same waits to be applied already"))
+
+
+class DeliveryFilter(filters.FilterSet):
+    state = filters.BaseInFilter(help_text=_("One state, or several with commas between"))
+    topic = filters.BaseInFilter(help_text=_("One topic, or several with commas between"))
+    created_after = filters.IsoDateTimeFilter("created_at", "gte")
+    created_before = filters.IsoDateTimeFilter("created_at", "lt")
+
+    class Meta:
+        model = WebhookDelivery
+        fields = ["state", "topic"]
+
+
+class WebhookDeliveryViewSet(StoreScopedReadOnlyViewSet):
+    """What the shop's webhooks brought, newest first, as long as it is kept."""
+
+    scope = "sync"
+    queryset = WebhookDelivery.objects.all()
+    serializer_class = DeliverySerializer
+    filterset_class = DeliveryFilter
+
+    @extend_schema(request=None, responses={202: ReplaySerializer})
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def replay(self, request, pk):
+        """Have it applied once more. What is older than the mirror changes nothing."""
+        count = deliveries.replay([self.get_object()], timezone.now())
+        return Response({"queued": bool(count)}, status.HTTP_202_ACCEPTED)
+
+
+class KeptAsideSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = KeptAside
+        fields = ["id", "resource", "woo_id", "error", "created_at", "resolved_at"]
+
+
+class WholeKeptAsideSerializer(KeptAsideSerializer):
+    class Meta(KeptAsideSerializer.Meta):
+        fields = [*KeptAsideSerializer.Meta.fields, "payload"]
+        extra_kwargs = {"payload": {"help_text": _("As the shop sent it: JSON in a string, or what was meant as such")}}
+
+
+class KeptAsideFilter(filters.FilterSet):
+    resource = filters.BaseInFilter(help_text=_("One kind, or several with commas between"))
+    resolved = filters.BooleanFilter("resolved_at", "isnull", exclude=True)
+
+    class Meta:
+        model = KeptAside
+        fields = ["resource"]
+
+
+class KeptAsideViewSet(StoreScopedReadOnlyViewSet):
+    """What the shop gave and the mirror could not take, with the reason; newest first."""
+
+    scope = "sync"
+    queryset = KeptAside.objects.all()
+    filterset_class = KeptAsideFilter
+
+    def get_serializer_class(self):
+        return WholeKeptAsideSerializer if self.action == "retrieve" else KeptAsideSerializer
+
+    @extend_schema(request=None, responses=KeptAsideSerializer)
+    @action(detail=True, methods=["post"])
+    def retry(self, request, pk):
+        """Try once more; `resolved_at` says whether it is mirrored now, `error` why not."""
+        kept = self.get_object()
+        waiting = KeptAside.objects.for_store(request.auth.store).unresolved().filter(pk=kept.pk)
+        sync.retry_kept_aside(request.auth.store, timezone.now(), waiting)
+        kept.refresh_from_db()
+        return Response(KeptAsideSerializer(kept).data)
