@@ -22,4 +22,5 @@ class LoyaltyConfig(AppConfig):
         about_points = {"purpose": kinds.Purpose.LOYALTY, "not_for_statuses": ()}
         kinds.register("birthday", template="loyalty/mail/birthday", label=_("Birthday gift"), **about_points)
         schedules.every(60, "gifts, and points of those who left", "loyalty.tasks.each_hour")
+        schedules.every(15, "release pending points", "loyalty.tasks.release")
         schedules.every(24 * 60, "prove the points ledger", "loyalty.tasks.prove")

@@ -25,6 +25,7 @@ from .limits import Rooms
 from .models import Account, LedgerEntry, Program
 from .reckoning import VOID, Reckoning, kept_on, owner_of
 from .rules import plain
+from .usable import usable_from
 
 
 class AccountsChanged(Exception):
@@ -84,6 +85,7 @@ def _states(store, order_ids, owners, accounts, program, opened, history) -> lis
     reckoning = Reckoning(store, order_ids, at=timezone.now() if history else None)
     orders = reckoning.orders
     rooms = Rooms(program, orders)
+    usable = usable_from(store, [order.pk for order in orders], program.pending_days) if program.pending_days else {}
     entries = defaultdict(list)
     posted = LedgerEntry.objects.filter(order__in=orders, kind__in=[Kind.EARN, Kind.REVERSE])
     for entry in posted.select_related("account__customer").order_by("pk"):
@@ -94,6 +96,7 @@ def _states(store, order_ids, owners, accounts, program, opened, history) -> lis
         if state.owner_id != owners.get(order.pk):
             raise AccountsChanged(f"order {order.pk}")
         state.account = accounts.get(state.owner_id)
+        state.pending, state.usable_from = order.pk in usable, usable.get(order.pk)
         states.append(state)
     return states
 
@@ -110,6 +113,9 @@ class _State:
     entries: list[LedgerEntry]
     account: Account | None = None
     left: list[LedgerEntry] = field(default_factory=list)
+    # Whether the programme lets points wait, and until when, if that is known.
+    pending: bool = False
+    usable_from: datetime | None = None
 
     @property
     def owner_id(self) -> int | None:
@@ -180,6 +186,8 @@ class _State:
             # What could not be taken back from this order's points is still with the customer.
             there = min(points, max(sum(entry.shortfall for entry in self.entries), 0))
             posting.points, posting.shortfall = points - there, -there
+            posting.pending = self.pending and self.usable_from is None
+            posting.available_from = self.usable_from
         return [posting]
 
     @property

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from crm.orders.models import Order
 
 from .accounts import lock, open_accounts
+from .adjusting import adjust
 from .joining import join
 from .lots import expire, release
 from .models import Account, LedgerEntry
@@ -19,7 +20,7 @@ from .posting import MOST_POINTS, InsufficientPoints, Kind, Posting, post, post_
 from .returning import give_back
 
 __all__ = [
-    "MOST_POINTS", "InsufficientPoints", "Kind", "Posting", "earn", "erasing", "expire", "give_back", "join", "lock",
+    "MOST_POINTS", "InsufficientPoints", "Kind", "Posting", "adjust", "earn", "erasing", "expire", "give_back", "join", "lock",
     "open_accounts", "post", "post_many", "redeem", "release",
 ]  # fmt: skip
 

@@ -6,7 +6,7 @@ from django.db.models import prefetch_related_objects
 
 from crm.events.subscribing import on
 
-from . import birthdays, earning, ledger, members, occasions, programs
+from . import birthdays, earning, ledger, members, occasions, programs, usable
 from .occasions import Fact, Kind
 
 
@@ -47,6 +47,13 @@ def settle_points(events):
     """Whatever happened to an order, its points follow from what it is now."""
     for store, group in _by_store(events):
         earning.settle(store, {event.order_id for event in group if event.order_id})
+
+
+@on("shipment.delivered", "order.completed")
+def date_points(events):
+    """Its points become usable so many days after an order came."""
+    for store, group in _by_store(events):
+        usable.set_dates(store, {event.order_id for event in group if event.order_id})
 
 
 @on("customer.joined")

@@ -3,7 +3,7 @@ from itertools import islice
 
 from django.utils import timezone
 
-from . import birthdays, members, proof
+from . import birthdays, members, proof, usable
 from .models import Program
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,11 @@ def prove() -> None:
     """Once a day: an error that staff see on the jobs page, if the ledger does not add up."""
     if found := list(islice(proof.differences(), 10)):
         raise LedgerBroken("; ".join(found))
+
+
+def release() -> None:
+    """Let pending points be spent whose day has come."""
+    _in_each_store(usable.release)
 
 
 def each_hour() -> None:

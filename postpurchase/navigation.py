@@ -26,6 +26,7 @@ GROUPS = [
         [
             ("loyalty.Account", "savings"),
             ("loyalty.LedgerEntry", "list_alt"),
+            ("loyalty.Adjustment", "how_to_reg"),
             ("loyalty.Member", "card_membership"),
             ("loyalty.EarningRule", "rule"),
             ("loyalty.Campaign", "campaign"),

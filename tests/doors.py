@@ -237,6 +237,10 @@ ROUTES = {
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),
+    "admin:loyalty_adjustment_decide": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
     "admin:orders_order_add_note": written_by_agents,
     "admin:orders_order_change_status": written_by_agents,
     "admin:orders_order_refund": Kind(
@@ -336,4 +340,5 @@ ADMIN = {
     "loyalty.LedgerEntry": mirror,
     "loyalty.Member": Rows("viewer agent owner", "", "agent owner"),
     "loyalty.MembershipTerms": Rows("viewer agent owner", "owner"),
+    "loyalty.Adjustment": mirror,
 }

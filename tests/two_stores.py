@@ -19,7 +19,7 @@ from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
 from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncRun, SyncState
 from loyalty import trials
-from loyalty.models import MembershipTerms, RuleVersion, Trial
+from loyalty.models import Adjustment, MembershipTerms, RuleVersion, Trial
 from support import tickets
 from tests import factories
 from tests.factories import NOW
@@ -200,6 +200,12 @@ def _people(side, store):
         side,
         tickets.reply_from_staff(ticket, side.staff["agent"], f"{name} answer"),
         tickets.note(ticket, side.staff["agent"], f"{NOTE} {name}"),
+    )
+    _keep(
+        side,
+        Adjustment.objects.create(
+            store=store, account=side["loyalty.Account"], points=5, reason=f"{name} gift", asked_by=side.staff["owner"]
+        ),
     )
     for label, scopes in (("all", ApiKey.Scope.values), ("none", [])):
         row, side.keys[label] = factories.make_api_key(store, scopes)

@@ -4,7 +4,8 @@ import uuid
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.lookups import IsNull
 from django.http import Http404
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -25,11 +26,21 @@ from ..models.program import worth_of
 
 KIND_COLOURS = {
     LedgerEntry.Kind.EARN.label: "success",
+    LedgerEntry.Kind.RELEASE.label: "success",
+    LedgerEntry.Kind.RETURN.label: "info",
     LedgerEntry.Kind.REVERSE.label: "danger",
     LedgerEntry.Kind.REDEEM.label: "info",
     LedgerEntry.Kind.EXPIRE.label: "warning",
     LedgerEntry.Kind.ADJUST.label: "primary",
 }
+
+
+def signed(entry: LedgerEntry) -> str:
+    """`+85`, and that they are pending as far as they are."""
+    points = f"{'+' if entry.moved > 0 else ''}{formats.number(entry.moved)}"
+    if entry.pending and entry.kind != LedgerEntry.Kind.RELEASE:
+        return _("%(points)s (pending: %(pending)s)") % {"points": points, "pending": formats.number(entry.pending)}
+    return points
 
 
 class AdjustForm(forms.Form):
@@ -57,7 +68,7 @@ class AdjustForm(forms.Form):
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ["customer_shown", "balance_shown", "worth", "created_at", "store"]
+    list_display = ["customer_shown", "balance_shown", "pending_shown", "worth", "created_at", "store"]
     list_select_related = ["customer", "store"]
     list_filter = [("store", StoreFilter), ("balance", RangeNumericFilter)]
     list_filter_submit = True
@@ -66,8 +77,10 @@ class AccountAdmin(ReadOnlyAdmin):
     ordering = ["-pk"]
     show_full_result_count = False
     list_per_page = 50
-    fields = ["customer_link", "balance_shown", "worth", "created_at", "store", "statement"]
-    readonly_fields = ["customer_link", "balance_shown", "worth", "statement"]
+    fields = [
+        "customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "created_at", "store", "lots", "statement",
+    ]  # fmt: skip
+    readonly_fields = ["customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "lots", "statement"]
     actions_detail = ["adjust"]
     adjust_roles = {Role.OWNER}
 
@@ -99,14 +112,20 @@ class AccountAdmin(ReadOnlyAdmin):
     def _adjusted(self, request, account, form):
         points, reason, cause = (form.cleaned_data[name] for name in ("points", "reason", "cause"))
         try:
-            entry = ledger.post(account, ledger.Kind.ADJUST, points, f"staff:{cause}", note=reason, by=request.user)
+            adjustment = ledger.adjust(account, points, reason, request.user, key=cause)
         except ledger.InsufficientPoints as error:
             form.add_error("points", str(error))
             return False
-        self.log_change(request, account, f"{entry.points:+d}: {entry.note}")
+        self.log_change(request, account, f"{adjustment.points:+d}: {adjustment.reason}")
+        if adjustment.entry is None:
+            messages.warning(
+                request, _("This is beyond your limit for a day: it waits until another owner approves it.")
+            )
+            return True
         messages.success(
             request,
-            _("Done: the balance is %(balance)s points now.") % {"balance": formats.number(entry.balance_after)},
+            _("Done: the balance is %(balance)s points now.")
+            % {"balance": formats.number(adjustment.entry.balance_after)},
         )
         return True
 
@@ -121,6 +140,44 @@ class AccountAdmin(ReadOnlyAdmin):
     @display(description=_("Points"), ordering="balance")
     def balance_shown(self, account):
         return formats.number(account.balance)
+
+    @display(description=_("Pending"), ordering="pending")
+    def pending_shown(self, account):
+        return formats.number(account.pending) if account.pending else "—"
+
+    @display(description=_("Earned in all"))
+    def earned_shown(self, account):
+        return formats.number(account.earned)
+
+    @display(description=_("What the balance is made of"))
+    def lots(self, account):
+        """Lots in the order in which they will be spent, then what is pending."""
+
+        def day(at):
+            return formats.day(at, account.store.timezone) if at else "—"
+
+        lots = account.lots.filter(is_open=True).select_related("order", "entry")
+        rows = format_html_join(
+            "",
+            '<tr class="border-t border-base-200 dark:border-base-800"><td class="py-2 pr-4 text-right">{}</td>'
+            '<td class="py-2 pr-4">{}</td><td class="py-2 pr-4">{}</td><td class="py-2">{}</td></tr>',
+            (
+                (
+                    _("%(left)s of %(granted)s")
+                    % {"left": formats.number(lot.remaining), "granted": formats.number(lot.granted)},
+                    link_to(lot.order) if lot.order else link_to(lot.entry),
+                    _("now") if lot.released_at else day(lot.available_from),
+                    day(lot.expires_at),
+                )
+                for lot in lots.order_by(IsNull("released_at", True), F("expires_at").asc(nulls_last=True), "pk")[:20]
+            ),
+        )
+        head = format_html_join(
+            "",
+            '<th class="pr-4 text-left">{}</th>',
+            ((word,) for word in (_("Points"), _("From"), _("Usable from"), _("Expires"))),
+        )
+        return format_html('<table class="w-full"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>', head, rows)
 
     @display(description=_("Worth"))
     def worth(self, account):
@@ -140,7 +197,7 @@ class AccountAdmin(ReadOnlyAdmin):
                     formats.moment(entry.created_at, account.store.timezone),
                     link_to(entry, explaining.title(entry)),
                     " ".join(explaining.explain(entry)),
-                    f"{'+' if entry.points > 0 else ''}{formats.number(entry.points)}",
+                    signed(entry),
                     formats.number(entry.balance_after),
                 )
                 for entry in entries
@@ -205,7 +262,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @display(description=_("Points"), ordering="points")
     def points_shown(self, entry):
-        return f"{'+' if entry.points > 0 else ''}{formats.number(entry.points)}"
+        return signed(entry)
 
     @display(description=_("What for"))
     def title(self, entry):

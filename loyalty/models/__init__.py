@@ -1,5 +1,6 @@
 """The points programme of a store, and the ledger."""
 
+from .adjustments import Adjustment
 from .ledger import Account, Allocation, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program
@@ -7,6 +8,6 @@ from .rules import Campaign, EarningRule, Occasion, RuleVersion
 from .trials import Trial
 
 __all__ = [
-    "Account", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member", "MembershipTerms",
+    "Account", "Adjustment", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member", "MembershipTerms",
     "Occasion", "Program", "RuleVersion", "Trial",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from babel.numbers import get_currency_precision
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.timezone import now
 from django.utils.translation import gettext
@@ -101,6 +101,21 @@ class Program(MemberTerms, models.Model):
         help_text=_(
             "When an order is refunded whose points were already spent. If off, no more is taken back than is there."
         ),
+    )
+    pending_days = models.PositiveSmallIntegerField(
+        _("days until points can be spent"),
+        default=0,
+        validators=[MaxValueValidator(365)],
+        help_text=_(
+            "Counted from the delivery of the order, or from its completion where no delivery is known: give the time in which"
+            " goods can be sent back. 0: at once."
+        ),
+    )
+    adjust_limit = models.PositiveBigIntegerField(
+        _("points one person may adjust in a day"),
+        null=True,
+        blank=True,
+        help_text=_("Beyond this another owner has to approve. Empty: no limit."),
     )
     starts_at = models.DateTimeField(
         _("earning since"),

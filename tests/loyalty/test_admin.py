@@ -48,6 +48,7 @@ def text(response):
 def form_of(program, **changes):
     values = {
         "name": program.name, "rate": program.rate, "rounding": program.rounding, "point_value": program.point_value,
+        "pending_days": program.pending_days,
     }  # fmt: skip
     return values | ({"active": "on"} if program.active else {}) | changes
 
@@ -198,7 +199,7 @@ def test_a_pause_is_not_paid_for_afterwards(owner, program):
 
 def test_an_owner_makes_a_programme_for_a_store_of_theirs_only(owner, store):
     other = make_store()
-    values = {"active": "on", "rate": "1", "rounding": "down", "point_value": "0.01"}
+    values = {"active": "on", "rate": "1", "rounding": "down", "point_value": "0.01", "pending_days": 0}
 
     refused = owner.post("/admin/loyalty/program/add/", values | {"store": other.pk})
     made = owner.post("/admin/loyalty/program/add/", values | {"store": store.pk})

@@ -1,0 +1,99 @@
+"""Staff correct a balance: with a reason, at once up to a limit for each person and day, beyond it with a second person's approval."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Sum
+from django.db.models.functions import Abs
+from django.utils.timezone import now
+
+from crm.stores.models import User
+
+from .models import Account, Adjustment, LedgerEntry, Program
+from .posting import Kind, post
+
+
+class AlreadyDecided(Exception):
+    """Somebody else was quicker; the message is for people."""
+
+
+class NotYours(Exception):
+    """Who asked for an adjustment can't approve it."""
+
+
+@transaction.atomic
+def adjust(
+    account: Account, points: int, reason: str, by: User, *, key: uuid.UUID | None = None, at: datetime | None = None
+) -> Adjustment:
+    """Add points to an account, or take them away with a minus. `key` names the attempt: the same one is answered alike.
+
+    Beyond the programme's limit for a person and day the adjustment waits (`entry` is None). Raises InsufficientPoints.
+    """
+    at, key = at or now(), key or uuid.uuid4()
+    # Two of one person's adjustments at once must not both find room under the limit.
+    User.objects.select_for_update(no_key=True).get(pk=by.pk)
+    if asked := Adjustment.objects.filter(key=key).first():
+        return asked
+    adjustment = Adjustment(
+        store_id=account.store_id, account=account, points=points, reason=reason, key=key, asked_by=by, asked_at=at
+    )
+    if _within_limit(adjustment):
+        adjustment.entry = _post(adjustment, at)
+        adjustment.state = Adjustment.State.POSTED
+    adjustment.save(force_insert=True)
+    return adjustment
+
+
+def _within_limit(adjustment: Adjustment) -> bool:
+    limit = Program.objects.filter(store=adjustment.store_id).values_list("adjust_limit", flat=True).first()
+    if limit is None:
+        return True
+    today = Adjustment.objects.filter(
+        store=adjustment.store_id,
+        asked_by=adjustment.asked_by,
+        asked_at__gt=adjustment.asked_at - timedelta(days=1),
+        state=Adjustment.State.POSTED,
+        # What was approved is the second person's word.
+        decided_by=None,
+    ).aggregate(points=Sum(Abs("points")))["points"]
+    return (today or 0) + abs(adjustment.points) <= limit
+
+
+@transaction.atomic
+def approve(adjustment: Adjustment, by: User, *, at: datetime | None = None) -> Adjustment:
+    """Post an adjustment that waits. Raises NotYours, AlreadyDecided, InsufficientPoints."""
+    adjustment = _decide(adjustment, by, at or now())
+    adjustment.entry = _post(adjustment, adjustment.decided_at)
+    adjustment.state = Adjustment.State.POSTED
+    adjustment.save(update_fields=["entry", "state", "decided_by", "decided_at"])
+    return adjustment
+
+
+@transaction.atomic
+def refuse(adjustment: Adjustment, by: User, *, at: datetime | None = None) -> Adjustment:
+    """Close an adjustment that waits without posting it. Who asked may withdraw it. Raises AlreadyDecided."""
+    withdrawn = adjustment.asked_by_id == by.pk
+    adjustment = _decide(adjustment, None if withdrawn else by, at or now())
+    adjustment.state = Adjustment.State.REFUSED
+    adjustment.save(update_fields=["state", "decided_by", "decided_at"])
+    return adjustment
+
+
+def _decide(adjustment, by, at):
+    adjustment = (
+        Adjustment.objects.select_for_update(of=["self"]).select_related("account", "asked_by").get(pk=adjustment.pk)
+    )
+    if adjustment.state != Adjustment.State.WAITING:
+        raise AlreadyDecided(adjustment.get_state_display())
+    if by is not None and by.pk == adjustment.asked_by_id:
+        raise NotYours
+    adjustment.decided_by, adjustment.decided_at = by, at
+    return adjustment
+
+
+def _post(adjustment: Adjustment, at: datetime | None) -> LedgerEntry:
+    return post(
+        adjustment.account, Kind.ADJUST, adjustment.points, f"staff:{adjustment.key}", note=adjustment.reason,
+        by=adjustment.asked_by, at=at,
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""Adjustments that staff asked for; those beyond a person's limit wait here for a second owner."""
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import Http404
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action, display
+
+from crm.orders.admin import link_to
+from crm.stores import formats
+from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
+
+from .. import adjusting
+from ..ledger import InsufficientPoints
+from ..models import Adjustment
+
+COLOURS = {
+    Adjustment.State.WAITING.label: "warning",
+    Adjustment.State.POSTED.label: "success",
+    Adjustment.State.REFUSED.label: "danger",
+}
+
+
+class DecisionForm(forms.Form):
+    decision = forms.ChoiceField(choices=[("approve", ""), ("refuse", "")])
+
+
+@admin.register(Adjustment)
+class AdjustmentAdmin(ReadOnlyAdmin):
+    list_display = [
+        "when",
+        "customer_shown",
+        "points_shown",
+        "reason",
+        "state_shown",
+        "asked_by",
+        "decided_by",
+        "store",
+    ]
+    list_display_links = ["when"]
+    list_select_related = ["account__customer", "asked_by", "decided_by", "store"]
+    list_filter = [("store", StoreFilter), "state"]
+    search_fields = ["account__customer__email", "reason", "asked_by__email"]
+    search_help_text = _("E-mail of the customer or of who asked, or the reason")
+    ordering = ["-pk"]
+    show_full_result_count = False
+    list_per_page = 50
+    fields = [
+        "account_link", "points_shown", "reason", "state_shown", "asked_by", "asked_at", "decided_by", "decided_at",
+        "entry_link",
+    ]  # fmt: skip
+    readonly_fields = ["account_link", "points_shown", "state_shown", "entry_link"]
+    actions_detail = ["decide"]
+    decide_roles = {Role.OWNER}
+
+    def has_decide_permission(self, request, object_id=None):
+        row = self.get_queryset(request).filter(pk=object_id).first() if object_id else None
+        return has_role(request.user, self.decide_roles, row and row.store_id)
+
+    @action(description=_("Decide"), url_path="decide", permissions=["decide"], icon="how_to_reg")
+    def decide(self, request, object_id):
+        adjustment = self.get_object(request, object_id)
+        if adjustment is None:
+            raise Http404
+        page = reverse("admin:loyalty_adjustment_change", args=[adjustment.pk])
+        form = DecisionForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            self._decide(request, adjustment, form.cleaned_data["decision"])
+            return redirect(page)
+        context = self.admin_site.each_context(request) | {
+            "title": _("Decide on an adjustment"),
+            "opts": self.opts,
+            "adjustment": adjustment,
+            "waiting": adjustment.state == Adjustment.State.WAITING,
+            "own": adjustment.asked_by_id == request.user.pk,
+            "back": page,
+        }
+        return render(request, "admin/loyalty/adjustment/decide.html", context)
+
+    def _decide(self, request, adjustment, decision):
+        try:
+            if decision == "refuse":
+                adjusting.refuse(adjustment, request.user)
+                said = _("Nothing was posted.")
+            else:
+                entry = adjusting.approve(adjustment, request.user).entry
+                said = _("Done: the balance is %(balance)s points now.") % {
+                    "balance": formats.number(entry.balance_after)
+                }
+        except adjusting.NotYours:
+            messages.error(request, _("Who asked for it can't approve it: another owner has to."))
+        except (adjusting.AlreadyDecided, InsufficientPoints) as error:
+            messages.error(request, str(error))
+        else:
+            self.log_change(request, adjustment, decision)
+            messages.success(request, said)
+
+    @display(description=_("Asked"), ordering="asked_at")
+    def when(self, adjustment):
+        return formats.moment(adjustment.asked_at, adjustment.store.timezone)
+
+    @display(description=_("Customer"), header=True)
+    def customer_shown(self, adjustment):
+        return [str(adjustment.account.customer), adjustment.account.customer.email]
+
+    @display(description=_("Account"))
+    def account_link(self, adjustment):
+        return link_to(adjustment.account)
+
+    @display(description=_("Entry"))
+    def entry_link(self, adjustment):
+        return link_to(adjustment.entry)
+
+    @display(description=_("Points"), ordering="points")
+    def points_shown(self, adjustment):
+        return f"{'+' if adjustment.points > 0 else ''}{formats.number(adjustment.points)}"
+
+    @display(description=_("State"), ordering="state", label=COLOURS)
+    def state_shown(self, adjustment):
+        return adjustment.get_state_display()

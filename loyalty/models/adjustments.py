@@ -1,0 +1,58 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from crm.stores.models import Store
+
+from .ledger import Account, LedgerEntry, LedgerQuerySet
+
+
+class Adjustment(models.Model):
+    """What a member of staff asked to add to an account or to take from it; large ones wait for a second person."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting for approval")
+        POSTED = "posted", _("Posted")
+        REFUSED = "refused", _("Refused")
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
+    account = models.ForeignKey(Account, models.RESTRICT, related_name="adjustments", verbose_name=_("account"))
+    points = models.BigIntegerField(_("points"))
+    reason = models.CharField(_("reason"), max_length=300)
+    # Made with the form that asked: sent twice, it is one.
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
+    entry = models.OneToOneField(
+        LedgerEntry, models.RESTRICT, null=True, blank=True, related_name="adjustment", verbose_name=_("entry")
+    )
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("asked by"))
+    asked_at = models.DateTimeField(_("asked at"), default=now)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
+    )
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+
+    objects = LedgerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("adjustment of points")
+        verbose_name_plural = _("adjustments of points")
+        constraints = [
+            models.CheckConstraint(condition=~Q(points=0), name="adjustment_moves_points"),
+            models.CheckConstraint(condition=~Q(decided_by=F("asked_by")), name="adjustment_second_person"),
+            models.CheckConstraint(
+                condition=Q(state="posted", entry__isnull=False) | ~Q(state="posted") & Q(entry=None),
+                name="adjustment_posted_by_entry",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["store", "-id"], name="adjustment_newest"),
+            models.Index(fields=["asked_by", "asked_at"], name="adjustment_of_person"),
+        ]
+
+    def __str__(self):
+        return f"{self.points:+d} · {self.account}"
