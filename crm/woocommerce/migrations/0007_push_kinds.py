@@ -10,6 +10,8 @@ def tell_how_they_ended(apps, schema_editor):
     pushes.filter(outcome__in=["sent", "confirmed"]).update(sent_at=models.F("created_at"))
     pushes.filter(state="parked", outcome__in=["queued", "sent"]).update(outcome="given_up")
     pushes.exclude(state="parked").filter(outcome="refused").update(outcome="queued")
+    # PostgreSQL builds no index on a table whose foreign keys are still to be checked.
+    schema_editor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 class Migration(migrations.Migration):
