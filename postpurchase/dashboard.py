@@ -19,7 +19,7 @@ from crm.orders.models import Order
 from crm.stores import formats
 from crm.stores.models import Membership, Store
 from crm.stores.staff import has_role
-from crm.woocommerce.models import Push
+from crm.woocommerce.models import Incident, Push
 from loyalty.models import Account
 from support.models import Ticket
 
@@ -67,7 +67,7 @@ def context(request, context):
     if store:
         context["dashboard"] = draw(store, stores, timezone.now())
         if has_role(request.user, {Membership.Role.OWNER}, store.pk):
-            context["dashboard"].figures[:0] = push_figures(store)
+            context["dashboard"].figures[:0] = [*shop_trouble(store), *push_figures(store)]
     return context
 
 
@@ -78,6 +78,15 @@ def draw(store: Store, stores: list[Store], at: datetime) -> Dashboard:
         [*desk_figures(store, at), *sales_figures(store, at), *loyalty_figures(store)],
         [revenue_by_week(store, at), first_answers(store, at), orders_by_day(store, at)],
     )
+
+
+def shop_trouble(store: Store) -> list[Figure]:
+    """What is wrong between the store and its shop, first of all."""
+    page = reverse("admin:woocommerce_connection_change", args=[store.pk])
+    return [
+        Figure(_("The shop"), incident.get_kind_display(), incident.message, page, alarm=True)
+        for incident in Incident.objects.for_store(store).open().order_by("kind")
+    ]
 
 
 def desk_figures(store: Store, at: datetime) -> list[Figure]:

@@ -3,10 +3,10 @@ from decimal import Decimal
 
 import pytest
 
-from crm.woocommerce.models import Push
+from crm.woocommerce.models import Incident, Push
 from postpurchase import dashboard
 from support import tickets
-from tests.factories import make_customer, make_order, make_staff, make_store, make_ticket
+from tests.factories import NOW, make_customer, make_order, make_staff, make_store, make_ticket
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 6, 18, 12, tzinfo=UTC)  # a Thursday
@@ -104,3 +104,15 @@ def test_owners_see_what_could_not_be_written_into_the_shop(client, store, role,
     assert [figure.value for figure in found] == (["2"] if shown else [])
     if shown:
         assert client.get(found[0].href).context["cl"].result_count == 2
+
+
+def test_trouble_with_the_shop_comes_first_and_to_owners_alone(client, store):
+    Incident.objects.create(store=store, kind="sync", message="The shop sleeps.", opened_at=NOW, last_seen_at=NOW)
+    pages = {}
+    for role in ("owner", "agent"):
+        client.force_login(make_staff(store, role))
+        pages[role] = client.get("/admin/").content.decode()
+
+    assert "The shop sleeps." in pages["owner"]
+    assert f"/admin/woocommerce/connection/{store.pk}/change/" in pages["owner"]
+    assert "The shop sleeps." not in pages["agent"]

@@ -12,6 +12,7 @@ from unfold.widgets import (
 )
 
 from . import colours, pictures
+from .addresses import store_at
 from .models import ApiKey, StoreLogo, hex_colour
 
 
@@ -60,6 +61,14 @@ class StoreForm(forms.ModelForm):
     class Meta:
         # Model and fields are named by the admin page.
         widgets = {"brand_color": UnfoldAdminColorInputWidget, "brand_ink": UnfoldAdminColorInputWidget}
+
+    def clean_url(self):
+        url = self.cleaned_data["url"]
+        if twin := store_at(url, besides=self.instance.pk):
+            raise forms.ValidationError(
+                _("%(store)s is connected to this shop already. One shop is one store."), params={"store": twin.name}
+            )
+        return url
 
     def clean_logo_file(self):
         upload = self.cleaned_data["logo_file"]

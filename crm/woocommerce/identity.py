@@ -9,16 +9,15 @@ question is put at the start of each import and comparison, and in a poll when s
 (`Store.halted`) until it is the right one again or an owner has said that it is.
 """
 
-import re
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.orders.models import Order
+from crm.stores.addresses import site
 from crm.stores.models import Store
 
 from .client import Client
@@ -35,13 +34,6 @@ class Word(NamedTuple):
 
     home: str = ""
     woo_store_id: str = ""
-
-
-def site(url: str) -> str:
-    """What makes two addresses one site: host and path, whatever stands before and after."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    host = re.sub(r":(80|443)$", "", parts.netloc.lower().rpartition("@")[2]).removeprefix("www.")
-    return f"{host}{parts.path.rstrip('/')}"
 
 
 class Guard:

@@ -10,7 +10,7 @@ from crm.woocommerce import connect, webhook_care
 from crm.woocommerce.models import ConnectionCheck
 from postpurchase.demo import server
 from postpurchase.demo.web import Response
-from tests.factories import make_store
+from tests.factories import make_staff, make_store
 
 from .conftest import store_of
 from .server import Reply, serving
@@ -193,3 +193,23 @@ def test_a_check_notes_what_came_of_it(little):
 
     assert not note.is_ok and "consumer key" in note.message
     assert ConnectionCheck.objects.get() == note
+
+
+@pytest.mark.parametrize(
+    "url", ["http://shop.example", "https://www.shop.example", "https://WWW.Shop.example/wp-admin/", "shop.example:443"]
+)
+def test_a_shop_is_one_store_however_its_address_is_written(url):
+    make_store(name="Masala House", slug="masala", url="https://shop.example")
+
+    with pytest.raises(CommandError, match=r"connected already, as Masala House \(masala, https://shop.example\)"):
+        run(url, "--insecure")
+
+
+def test_admin_refuses_a_second_store_for_a_shop(client):
+    client.force_login(make_staff(is_superuser=True))
+    make_store(name="Masala House", url="https://shop.example")
+    other = make_store()
+
+    page = client.post(f"/admin/stores/store/{other.pk}/change/", {"url": "http://www.shop.example/"}).content.decode()
+
+    assert "Masala House is connected to this shop already" in page

@@ -178,7 +178,13 @@ def test_a_comparison_counts_what_it_finds_and_puts_right(demo, imported):
 def test_a_comparison_of_equals_finds_nothing_and_says_so(imported):
     sync.run(imported, mode=Mode.COMPARE)
 
-    assert {drift.resource for drift in Drift.objects.all()} == {"orders", "products", "customers", "coupons", "reviews"}
+    assert {drift.resource for drift in Drift.objects.all()} == {
+        "orders",
+        "products",
+        "customers",
+        "coupons",
+        "reviews",
+    }
     for drift in Drift.objects.all():
         assert (drift.differing, drift.healed, drift.amount) == (0, 0, 0)
         assert drift.in_shop == drift.in_mirror > 0

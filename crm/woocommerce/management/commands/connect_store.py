@@ -2,6 +2,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_slug
 from django.utils.translation import gettext as _
 
+from crm.stores.addresses import store_at
 from crm.stores.models import Store
 from crm.woocommerce import connect, webhook_care
 from crm.woocommerce.errors import WooCommerceError
@@ -26,6 +27,14 @@ class Command(BaseCommand):
 
     def connect(self, url, key, secret, slug, webhooks, insecure):
         store = Store.objects.filter(url=url).first() or Store(url=url)
+        if store.pk is None and (twin := store_at(url)):
+            raise CommandError(
+                _(
+                    "The shop at %(url)s is connected already, as %(store)s (%(slug)s, %(known)s). One shop is one store: connect it with that very address to "
+                    "change its keys."
+                )
+                % {"url": url, "store": twin.name, "slug": twin.slug, "known": twin.url}
+            )
         if slug and slug != store.slug:
             validate_slug(slug)
             if Store.objects.filter(slug=slug).exists():
