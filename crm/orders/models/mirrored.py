@@ -24,7 +24,7 @@ class Mirrored(models.Model):
     synced_at = models.DateTimeField(_("synced at"), null=True)
     # Deleted or trashed in the shop; the row stays, since points, mails and tickets refer to it.
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
-    # Of the mapped fields: a page that changes nothing is not written.
+    # Of the mapped fields: a page that changes nothing is not written; and of what they were mapped from: nor is it mapped.
     digest = models.CharField(max_length=32, blank=True)
 
     objects = MirroredQuerySet.as_manager()

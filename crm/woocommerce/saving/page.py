@@ -1,6 +1,7 @@
 """What saving a page is, whatever it holds: map, compare with what is held, write what is newer, keep aside what is broken."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,9 +14,13 @@ from django.db import DataError, IntegrityError, transaction
 from crm.orders.locking import lock_mirror
 from crm.stores.models import Store
 
+from .. import mapping, values
 from ..models import KeptAside
 from ..values import MappingError
 from .statements import bound_cursor
+
+# A row's digest is that of its mapped fields, followed by that of the payload it was mapped from.
+HALF = 16
 
 
 @dataclass
@@ -47,10 +52,13 @@ class Item:
     woo_id: int
     row: dict
     modified: datetime | None
+    # Of the mapped fields.
     digest: str
     json: bytes
     is_trashed: bool
     payload: dict
+    # Of all that the shop sent; empty if that can't be told.
+    source: str = ""
     lines: bytes = b""
     refunds: bytes = b""
 
@@ -62,6 +70,7 @@ class Held:
     pk: int
     modified: datetime | None
     digest: str
+    source: str
     deleted_at: datetime | None
     extra: tuple
 
@@ -94,7 +103,7 @@ def make_item(row: dict, payload: dict, *, lines=(), refunds=()) -> Item:
         woo_id=row["woo_id"],
         row=row,
         modified=datetime.fromisoformat(modified) if modified else None,
-        digest=digest.hexdigest(),
+        digest=digest.hexdigest()[:HALF],
         json=body,
         is_trashed=row.get("status") == "trash",
         payload=payload,
@@ -153,10 +162,12 @@ def save(
     """
     saved = Saved()
     broken: list[tuple[dict, str]] = []
-    items = _map(mirror, payloads, saved, broken)
+    sources, same = _seen_before(mirror, store, payloads, saved)
+    items = _map(mirror, sources, saved, broken)
     lock_mirror(store)
     held = _held(mirror, store, list(items))
     due = [item for item in items.values() if _is_due(item, held.get(item.woo_id), revive, saved)]
+    _note_sources(mirror, store, items.values(), held)
     due.sort(key=lambda item: item.woo_id)
     created, updated, refused = _write(due, held, write)
     saved.created += created
@@ -164,21 +175,78 @@ def save(
     broken += refused
     keep_aside(mirror.resource, store, broken, at, saved)
     bad = {number for number, _error in saved.kept_aside}
-    good = [str(woo_id) for woo_id in items if str(woo_id) not in bad]
+    good = [str(woo_id) for woo_id in same | set(items) if str(woo_id) not in bad]
     KeptAside.objects.for_store(store).unresolved().filter(resource=mirror.resource, woo_id__in=good).update(
         resolved_at=at
     )
     return saved
 
 
-def _map(mirror, payloads, saved, broken) -> dict[int, Item]:
+def _seen_before(mirror, store, payloads, saved) -> tuple[list[tuple[Any, str]], set[int]]:
+    """The payloads that have to be mapped, with their digests; and the numbers of those that are held to the letter.
+
+    Mapping is most of the work of a page that brings nothing new. Looked up without the lock: an equal one changes nothing, whatever is held by now.
+    """
+    sources = [(payload, source_of(payload)) for payload in payloads]
+    held = _held(mirror, store, [payload["id"] for payload, source in sources if source])
+    left, same = [], set()
+    for payload, source in sources:
+        known = held.get(payload["id"]) if source else None
+        if known is None or known.source != source or known.deleted_at:
+            left.append((payload, source))
+            continue
+        same.add(payload["id"])
+        saved.unchanged += 1
+        saved.newest = max(filter(None, [saved.newest, known.modified]), default=None)
+    return left, same
+
+
+def source_of(payload: Any) -> str:
+    """A digest of what the shop sent and of what this program makes of it; empty if it can't be taken."""
+    if not isinstance(payload, dict) or not isinstance(payload.get("id"), int) or not 0 < payload["id"] < 2**63:
+        return ""
+    try:
+        body = orjson.dumps({key: value for key, value in payload.items() if key not in PASSING})
+    except (TypeError, RecursionError):
+        return ""
+    return hashlib.md5(body + PROGRAM, usedforsecurity=False).hexdigest()[:HALF]
+
+
+# Different each time it is asked for, or in a webhook, and not mapped.
+PASSING = ("_links", "related_ids")
+# A program that maps otherwise looks at everything anew.
+PROGRAM = (inspect.getsource(mapping) + inspect.getsource(values)).encode()
+
+
+def _note_sources(mirror, store, items, held) -> None:
+    """Remember what unchanged objects look like by now, so that next time they need not be mapped."""
+    found = [(item.woo_id, held.get(item.woo_id), item) for item in items if item.source]
+    differing = {
+        woo_id: known.digest + item.source
+        for woo_id, known, item in found
+        if known and known.digest == item.digest and known.source != item.source
+    }
+    if differing:
+        with bound_cursor() as cursor:
+            cursor.execute(
+                f"""
+                UPDATE {mirror.table} held SET digest = r.digest
+                FROM unnest(%s::bigint[], %s::text[]) AS r(woo_id, digest)
+                WHERE held.store_id = %s AND held.woo_id = r.woo_id
+                """,
+                [list(differing), list(differing.values()), store.pk],
+            )
+
+
+def _map(mirror, sources, saved, broken) -> dict[int, Item]:
     """The newest version of each object among the payloads."""
     items: dict[int, Item] = {}
-    for payload in payloads:
+    for payload, source in sources:
         try:
             if not isinstance(payload, dict):
                 raise MappingError("object", payload, "an object was expected")
             item = mirror.map(payload)
+            item.source = source
         except MappingError as error:
             broken.append((payload, str(error)))
             continue
@@ -203,7 +271,14 @@ def _held(mirror, store, woo_ids) -> dict[int, Held]:
             [store.pk, woo_ids],
         )
         return {
-            row[0]: Held(pk=row[1], modified=row[2], digest=row[3], deleted_at=row[4], extra=row[5:])
+            row[0]: Held(
+                pk=row[1],
+                modified=row[2],
+                digest=row[3][:HALF],
+                source=row[3][HALF:],
+                deleted_at=row[4],
+                extra=row[5:],
+            )
             for row in cursor.fetchall()
         }
 
@@ -301,7 +376,7 @@ def upsert(
     """
     rows = joined(
         b'{"_digest":"%b","_trashed":%b,%b'
-        % (item.digest.encode(), b"true" if item.is_trashed else b"false", item.json[1:])
+        % ((item.digest + item.source).encode(), b"true" if item.is_trashed else b"false", item.json[1:])
         for item in items
     )
     with bound_cursor() as cursor:

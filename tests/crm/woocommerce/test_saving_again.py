@@ -1,0 +1,87 @@
+"""What is held to the letter costs next to nothing to be told again."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from crm.orders.models import Order
+from crm.woocommerce.models import KeptAside
+from crm.woocommerce.saving import mark_deleted, save_orders
+from tests.factories import NOW, make_store
+
+from .payloads import order
+
+pytestmark = pytest.mark.django_db
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+def store():
+    return make_store()
+
+
+def test_a_page_that_is_held_already_takes_few_statements_and_writes_nothing(store):
+    page = [order(number) for number in range(1, 51)]
+    save_orders(store, page, NOW)
+
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        saved = save_orders(store, page, LATER)
+
+    assert (saved.unchanged, saved.written, saved.newest) == (50, 0, saved.newest)
+    assert saved.newest
+    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) <= 3
+    assert set(Order.objects.values_list("synced_at", flat=True)) == {NOW}
+
+
+def test_what_the_shop_does_not_mean_is_no_difference(store):
+    payload = order(5)
+    save_orders(store, [payload], NOW)
+
+    saved = save_orders(store, [payload | {"_links": {}}], LATER)
+
+    assert saved.unchanged == 1
+
+
+def test_a_field_that_is_not_mapped_is_looked_at_once(store):
+    save_orders(store, [order(5)], NOW)
+    before = Order.objects.get().digest
+    changed = order(5, cart_hash="another")
+
+    assert save_orders(store, [changed], LATER).unchanged == 1
+
+    held = Order.objects.get()
+    assert held.digest[:16] == before[:16] and held.digest != before
+    assert held.synced_at == NOW
+    assert save_orders(store, [changed], LATER).unchanged == 1
+
+
+def test_a_row_whose_digest_was_lost_is_written_anew(store):
+    save_orders(store, [order(5)], NOW)
+    Order.objects.update(status="pending", digest="")
+
+    assert save_orders(store, [order(5)], LATER).updated == 1
+
+    assert Order.objects.get().status == "processing"
+
+
+def test_what_was_deleted_and_is_seen_unchanged_comes_back(store):
+    save_orders(store, [order(5)], NOW)
+    mark_deleted(store, "orders", [5], NOW)
+
+    assert save_orders(store, [order(5)], LATER, revive=True).updated == 1
+
+    assert Order.objects.get().deleted_at is None
+
+
+def test_what_was_kept_aside_is_resolved_by_the_version_that_is_held(store):
+    save_orders(store, [order(5)], NOW)
+    save_orders(store, [order(5, total="NaN")], NOW)
+    assert KeptAside.objects.unresolved().exists()
+
+    save_orders(store, [order(5)], LATER)
+
+    assert not KeptAside.objects.unresolved().exists()
