@@ -152,7 +152,7 @@ def plan(store: Store, mode: str, at: datetime) -> bool:
 
 def _restart(state: SyncState, mode: str, at: datetime) -> None:
     state.mode, state.started_at, state.finished_at, state.error = mode, at, None, ""
-    state.page = state.offset = state.read = state.written = state.kept_aside = 0
+    state.page = state.offset = state.read = state.written = state.kept_aside = state.left_out = 0
     state.total = state.window_until = state.newest_seen = None
     is_poll = mode == Mode.CHANGES
     state.window_after = state.cursor - walks.OVERLAP if is_poll and state.cursor else None

@@ -124,6 +124,11 @@ def moment(payload: dict, field: str) -> str | None:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).isoformat()
 
 
+def when_of(text: str | None) -> datetime | None:
+    """What `moment` gave, as a time."""
+    return datetime.fromisoformat(text) if text else None
+
+
 def email(value: Any) -> str:
     """An address for comparing: lower case, without spaces around it; empty if it is none."""
     address = text(value).strip().lower()

@@ -123,7 +123,13 @@ class Step:
         state = self.walk.state
         newest = max(filter(None, [state.newest_seen, saved.newest, self.changes.get("newest_seen")]), default=None)
         self.changes["newest_seen"] = newest
-        for name, more in (("read", read), ("written", saved.written), ("kept_aside", len(saved.kept_aside))):
+        counts = {
+            "read": read,
+            "written": saved.written,
+            "kept_aside": len(saved.kept_aside),
+            "left_out": saved.ignored,
+        }
+        for name, more in counts.items():
             self.changes[name] = self.changes.get(name, getattr(state, name)) + more
 
     def __exit__(self, kind, error, traceback):

@@ -56,6 +56,8 @@ class SyncState(models.Model):
     read = models.PositiveIntegerField(_("read"), default=0)
     written = models.PositiveIntegerField(_("written"), default=0)
     kept_aside = models.PositiveIntegerField(_("kept aside"), default=0)
+    # No business of the mirror: carts, say.
+    left_out = models.PositiveIntegerField(_("left out"), default=0)
     started_at = models.DateTimeField(_("started"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
     error = models.TextField(_("error"), blank=True)
@@ -75,7 +77,7 @@ class SyncState(models.Model):
         """How much of the walk is done, as far as the shop says how much there is."""
         if self.finished_at:
             return 100
-        return min(99, self.page * 10_000 // self.total) if self.total else 0
+        return min(99, self.offset * 100 // self.total) if self.total else 0
 
 
 class KeptAsideQuerySet(models.QuerySet):

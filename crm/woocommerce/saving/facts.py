@@ -14,6 +14,7 @@ from crm.orders.models import Order
 from crm.stores.models import Store
 
 from .. import mapping
+from ..values import when_of
 from .page import Held, Item
 
 
@@ -79,7 +80,7 @@ def _facts(
     at: datetime,
 ) -> Iterator[Fact]:
     row = item.row
-    created, paid, completed = (_moment(row[f"date_{name}_gmt"]) for name in ("created", "paid", "completed"))
+    created, paid, completed = (when_of(row[f"date_{name}_gmt"]) for name in ("created", "paid", "completed"))
     was = Before(*held.extra) if held else Before()
     was_deleted = bool(held and held.deleted_at)
     comes_back = was_deleted and not item.is_trashed
@@ -125,7 +126,3 @@ def _facts(
     elif held and held.digest != item.digest:
         data = {"status": row["status"], "was": was.status}
         yield from happened("order.updated", item.modified, key=f"{item.woo_id}:{item.digest}", data=data)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

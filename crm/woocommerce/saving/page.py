@@ -16,7 +16,7 @@ from crm.stores.models import Store
 
 from .. import mapping, values
 from ..models import KeptAside
-from ..values import MappingError
+from ..values import MappingError, when_of
 from .statements import bound_cursor
 
 # A row's digest is that of its mapped fields, followed by that of the payload it was mapped from.
@@ -98,11 +98,10 @@ def make_item(row: dict, payload: dict, *, lines=(), refunds=()) -> Item:
     digest = hashlib.md5(body, usedforsecurity=False)
     digest.update(lines_body)
     digest.update(refunds_body)
-    modified = row["date_modified_gmt"]
     return Item(
         woo_id=row["woo_id"],
         row=row,
-        modified=datetime.fromisoformat(modified) if modified else None,
+        modified=when_of(row["date_modified_gmt"]),
         digest=digest.hexdigest()[:HALF],
         json=body,
         is_trashed=row.get("status") == "trash",

@@ -11,7 +11,7 @@ from crm.stores.models import Store
 
 from .. import mapping
 from ..models import KeptAside
-from ..values import MappingError
+from ..values import MappingError, when_of
 from .deleting import add_up_refunds
 from .page import Saved, encode, keep_aside
 from .statements import bound_cursor
@@ -127,7 +127,7 @@ def _record(store, rows, order_ids, new):
         data = {"amount": row["amount"], "currency": order.currency}
         return Fact(type, str(row["woo_id"]), order.customer_id, order.pk, data, when)
 
-    rows = [(row, _moment(row["date_created_gmt"])) for row in rows if row["woo_id"] in order_ids]
+    rows = [(row, when_of(row["date_created_gmt"])) for row in rows if row["woo_id"] in order_ids]
     news = [(row, when) for row, when in rows if row["woo_id"] in new and when and when >= store.announce_from]
     record_many(store, [fact("order.refunded", row, when) for row, when in news])
     told = set(
@@ -136,7 +136,3 @@ def _record(store, rows, order_ids, new):
         .values_list("key", flat=True)
     )
     record_many(store, [fact("refund.itemised", row, when) for row, when in rows if str(row["woo_id"]) in told])
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

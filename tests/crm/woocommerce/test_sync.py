@@ -427,6 +427,9 @@ def test_command_prints_counts(demo, shop_store):
     line = next(line for line in out.splitlines() if line.strip().startswith("Orders"))
     listed = [order for order in demo.shop.rows["orders"].values() if order["status"] != "trash"]
     assert f"100%  {len(listed)} read" in line
+    assert sum(line.strip().startswith("Orders") for line in out.splitlines()) == 1
+    carts = [order for order in listed if order["status"] == "checkout-draft"]
+    assert (f"{len(carts)} left out" in line) == bool(carts)
 
 
 def test_command_fails_while_something_is_kept_aside(demo, shop_store):

@@ -74,7 +74,9 @@ def test_the_page_shows_a_real_import_and_a_comparison(client, demo, shop_store)
 
 def test_a_run_that_goes_on_shows_how_far_it_is_and_the_page_looks_again(owner, store):
     run = make_run(store, mode="full", outcome="running", finished_at=None, seen_at=timezone.now(), read=1234)
-    SyncState.objects.create(store=store, resource="orders", mode="full", started_at=NOW, page=5, total=2000, read=500)
+    SyncState.objects.create(
+        store=store, resource="orders", mode="full", started_at=NOW, page=5, offset=500, total=2000, read=500
+    )
 
     page = text(owner, store)
     assert "is on its way" in page and "1,234 read" in page and "500 / 2,000" in page and 'aria-label="25 %"' in page

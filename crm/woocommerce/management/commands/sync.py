@@ -97,7 +97,9 @@ class Progress:
         now = time.monotonic()
         if state.resource != self.resource:
             self.end_line()
-            self.resource, self.started, self.shown = state.resource, now, 0.0
+            self.resource, self.started = state.resource, now
+            # Elsewhere than on a terminal, only what takes long gets a line before its last.
+            self.shown = 0.0 if self.is_terminal else now
             self.read_before = max(0, state.read - 100)
         if state.finished_at:
             self.draw(state, now)
@@ -107,11 +109,13 @@ class Progress:
             self.draw(state, now)
 
     def draw(self, state, now):
-        done = 1.0 if state.finished_at else min(state.page * 100 / state.total, 1.0) if state.total else 0.0
+        done = 1.0 if state.finished_at else min(state.offset / state.total, 1.0) if state.total else 0.0
         rate = (state.read - self.read_before) / max(now - self.started, 0.001)
         text = _("%(read)d read, %(written)d written") % {"read": state.read, "written": state.written}
         if state.kept_aside:
             text += ", " + _("%(kept)d kept aside") % {"kept": state.kept_aside}
+        if state.left_out:
+            text += ", " + _("%(n)d left out (carts and the like)") % {"n": state.left_out}
         if state.read >= 200:
             text += f", {rate:.0f}/s"
         name = f"{Resource(state.resource).label!s:<28}"
