@@ -96,7 +96,8 @@ def _facts(
     def _is_news(when):
         return bool(when and when >= store.announce_from)
 
-    if not held and not item.is_trashed:
+    # Also of one that was first heard of in the trash; what was told already is not told again.
+    if not item.is_trashed and (not held or comes_back):
         yield from happened("order.created", created)
     # Set back to unpaid and to paid again: it was paid before the shop was connected and stays history.
     was_history = bool(was.date_paid_gmt and not _is_news(was.date_paid_gmt))

@@ -222,62 +222,16 @@ def test_a_deleted_order_is_gone_from_the_portal_marked_for_staff_and_dated_in_t
     assert told["deleted_at"]
 
 
-# Orders that lose their account
 
 
-def deleted_account(demo, store):
-    """A registered customer of the shop with paid orders, whose account was deleted there."""
-    account = next(row for row in demo.shop.rows["customers"].values() if row["id"] in demo.shop.paying_customers())
-    demo.shop.delete_customer(account["id"])
-    return Customer.objects.get(store=store, woo_id=account["id"])
 
+def test_an_order_first_heard_of_in_the_trash_is_told_when_it_comes_out(store):
+    at = datetime(2026, 6, 20, 12, 0, tzinfo=UTC)
+    trashed = order_payload(5, status="trash", date_paid_gmt=None)
+    save_orders(store, [trashed], at)
+    assert facts("order.created") == []
 
-def test_the_history_of_a_deleted_account_stays_with_the_person(demo, shop_store):
-    make_program(shop_store)
-    sync.run(shop_store)
-    drain.drain_all()
-    account = deleted_account(demo, shop_store)
-    orders, guests = set(account.orders.all()), Customer.objects.filter(woo_id=None).count()
-    balance = Account.objects.get(customer=account).balance
+    for _twice in range(2):
+        save_orders(store, [trashed | {"status": "pending", "date_modified_gmt": "2026-06-15T13:00:00"}], at)
 
-    sync.run(shop_store)
-    drain.drain_all(at=datetime.now(UTC) + timedelta(minutes=1))
-
-    account.refresh_from_db()
-    assert account.deleted_at  # the orders that lost it were the hint
-    assert orders and set(account.orders.filter(customer_woo_id=0)) == orders
-    assert Customer.objects.filter(woo_id=None).count() == guests
-    assert Account.objects.get(customer=account).balance == balance > 0
-
-
-def test_an_order_that_staff_take_off_an_account_goes_to_the_guest_of_its_address(store):
-    save_orders(store, [order_payload(5)], NOW)
-    taken = guest_order(EMAIL, woo_id=5, at="2026-06-16T12:00:00")
-    Customer.objects.filter(woo_id=7).update(email="somebody@else.example")
-
-    save_orders(store, [taken], NOW)
-
-    assert Order.objects.get().customer.email == EMAIL
-    assert ("customers", 7) in Reread.objects.values_list("resource", "woo_id")
-
-
-def test_who_proves_the_address_of_a_deleted_account_has_its_history(store):
-    old = make_customer(store, email=EMAIL, deleted_at=NOW)
-    joined_before = make_guest(store, email="older@mail.example", joined_to=old)
-    order = make_order(store, old)
-    now = make_guest(store, email=EMAIL)
-
-    person = join_guest(store, EMAIL, NOW)
-    again = join_guest(store, EMAIL, NOW)
-
-    order.refresh_from_db(), joined_before.refresh_from_db()
-    assert (person, again) == (now, None)
-    assert order.customer == joined_before.joined_to == now
-    assert Event.objects.get(type="customer.joined").data == {"guest_id": old.pk, "customer_id": now.pk}
-
-
-def test_somebody_elses_deleted_account_is_not_taken_along(store):
-    make_customer(store, email=EMAIL, deleted_at=NOW)
-    make_guest(store, email="other@mail.example")
-
-    assert join_guest(store, "other@mail.example", NOW) is None
+    assert len(facts("order.created")) == 1
