@@ -44,6 +44,8 @@ class Findings:
     country: str
     timezone: str
     wc_version: str
+    # The shop's own clock.
+    date: datetime | None = None
 
 
 def clean_url(url: str) -> str:
@@ -60,7 +62,7 @@ def check(store: Store) -> Findings:
     """Look into the shop without leaving a trace there. Raises WooCommerceError with what is wrong and what to do."""
     with Client(store) as client:
         index = _index(client)
-    signing = _signing(store)
+    signing, date = _signing(store)
     with Client(store, signing=signing) as client:
         _may_write(client)
         currency, country = _place(client)
@@ -73,6 +75,7 @@ def check(store: Store) -> Findings:
             country=country,
             timezone=_timezone(index),
             wc_version=_version(client),
+            date=date,
         )
 
 
@@ -105,8 +108,11 @@ def _index(client: Client) -> dict:
     return index
 
 
-def _signing(store: Store) -> str:
-    """The way of signing that the shop answers to. A proxy may hide https from PHP, or swallow the Authorization header."""
+def _signing(store: Store) -> tuple[str, datetime | None]:
+    """The way of signing that the shop answers to, and its own clock.
+
+    A proxy may hide https from PHP, or swallow the Authorization header.
+    """
     ways = [Store.Signing.OAUTH]
     if store.url.startswith("https://"):
         ways.insert(0, Store.Signing.BASIC)
@@ -114,13 +120,13 @@ def _signing(store: Store) -> str:
     for signing in ways:
         with Client(store, signing=signing) as client:
             try:
-                client.get("orders", per_page=1, _fields="id")
+                answer = client.ask("GET", "orders", params={"per_page": 1, "_fields": "id"})
             except WooCommerceError as error:
                 if error.status not in (401, 403):
                     raise
                 failures.append(error)
             else:
-                return signing
+                return signing, answer.date
     # What names the key or the secret tells more than a plain “you may not”.
     raise next((error for error in failures if error.code == "woocommerce_rest_authentication_error"), failures[0])
 
@@ -188,7 +194,10 @@ def keep(store: Store, findings: Findings, changed: Iterable[str] = ()) -> None:
     store.currency = findings.currency or store.currency
     if is_first:
         # Whole seconds, as the shop's own dates are.
-        store.connected_at = store.announce_from = timezone.now().replace(microsecond=0)
+        store.connected_at = timezone.now().replace(microsecond=0)
+        # By the shop's clock, which stamps what is compared with it: one that is an hour behind would have its first hour of orders
+        # taken for history, one that is ahead would have history announced.
+        store.announce_from = findings.date or store.connected_at
     found = ["signing", "wc_version", "currency", "connected_at", "announce_from"]
     store.save(update_fields=None if is_new else [*found, *changed])
     if is_first:

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -6,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from crm.events.models import Event
 from crm.stores.models import Store
-from crm.woocommerce import connect, webhook_care
+from crm.woocommerce import connect, sync, webhook_care
 from crm.woocommerce.models import ConnectionCheck
 from postpurchase.demo import server
 from postpurchase.demo.web import Response
@@ -46,12 +47,29 @@ def test_a_shop_is_connected_and_says_what_it_is(little):
     assert (store.name, store.slug, store.url) == ("Masala House", "masala-house", little.url)
     assert (store.currency, store.country, store.timezone) == ("INR", "IN", "Asia/Kolkata")
     assert store.signing == Store.Signing.OAUTH
-    assert store.wc_version and store.connected_at == store.announce_from
+    assert store.wc_version and abs(store.connected_at - store.announce_from) < timedelta(minutes=1)
     assert "Masala House (masala-house): connected" in out
     assert "manage.py sync masala-house" in out
     assert "cs_demo" not in out
     assert len(little.shop.rows["webhooks"]) == len(webhook_care.TOPICS)
     assert store.webhook_secret
+
+
+@pytest.mark.parametrize("hours", [-3, 1])
+def test_what_is_history_is_told_by_the_shops_own_clock(hours):
+    def clock():
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    with server.running(server.small_shop(now=clock)) as demo:
+        run(demo.url, "--insecure", "--no-webhooks")
+        placed = demo.shop.place_order()
+        store = Store.objects.get()
+
+        sync.run(store)
+
+        told = Event.objects.filter(store=store, type="order.created").values_list("key", flat=True)
+    assert abs(store.announce_from - clock()) < timedelta(minutes=1)
+    assert list(told) == [str(placed["id"])]
 
 
 def test_connecting_leaves_no_trace_in_the_shop(little):
