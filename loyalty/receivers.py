@@ -11,7 +11,14 @@ from .occasions import Fact, Kind
 
 
 def _by_store(events):
-    return groupby(sorted(events, key=lambda event: event.store_id), key=lambda event: event.store)
+    """Events by store. The programme of a shop that is connected is open by then.
+
+    The news of the connection may come later than that of a payment: who was to handle it first may have died.
+    """
+    for store, group in groupby(sorted(events, key=lambda event: event.store_id), key=lambda event: event.store):
+        if store.connected_at:
+            programs.open_program(store)
+        yield store, group
 
 
 @on("store.connected")

@@ -469,3 +469,12 @@ def test_the_account_of_one_store_is_never_moved_by_another(program, store, cust
 
     assert earning.settle(other, [order.pk], history=True) == []
     assert balance(customer) == 10
+
+
+def test_a_payment_that_is_heard_of_before_the_connection_earns_as_well():
+    store = make_store(connected_at=NOW)
+    order = make_order(store, make_customer(store))
+
+    happens("order.paid", order)
+
+    assert LedgerEntry.objects.filter(order=order, kind=Kind.EARN).exists()

@@ -8,21 +8,20 @@ from django.urls import reverse
 
 from crm.events.models import Event
 from crm.messaging.models import Message
-from crm.orders.customers import join_guest
 from crm.orders.models import Customer, Order, Refund
 from crm.shipping import parcels
 from crm.shipping.models import Shipment
 from crm.woocommerce import sync
-from crm.woocommerce.models import Reread, SyncState
+from crm.woocommerce.models import SyncState
 from crm.woocommerce.saving import save_orders
 from crm.woocommerce.sync import Mode
 from crm.work import drain
 from loyalty.models import Account
 from postpurchase.demo import server
-from tests.factories import NOW, make_customer, make_guest, make_order, make_program, make_staff, sign_in
+from tests.factories import NOW, make_program, make_staff, sign_in
 
-from .payloads import guest_order, summary
 from .payloads import order as order_payload
+from .payloads import summary
 
 pytestmark = pytest.mark.django_db
 EMAIL = "meera@mail.example"
@@ -220,9 +219,6 @@ def test_a_deleted_order_is_gone_from_the_portal_marked_for_staff_and_dated_in_t
     assert f"#{bought.number}" not in listed
     assert "deleted" in shown
     assert told["deleted_at"]
-
-
-
 
 
 def test_an_order_first_heard_of_in_the_trash_is_told_when_it_comes_out(store):
