@@ -1,7 +1,7 @@
 # What people run. Needs Python 3.11 or newer and make; everything else is fetched into .venv.
-# PYTHON=/path/to/python chooses the Python, PORT= where `make demo` and `make serve` listen, ARGS= goes to pytest.
+# PYTHON=/path/to/python chooses the Python, PORT= where `make demo` and `make serve` listen, ARGS= goes to pytest and to chaos.
 
-.PHONY: help demo test lint bench serve clean run-environment dev-environment messages
+.PHONY: help demo test lint bench chaos serve clean run-environment dev-environment messages
 .DEFAULT_GOAL := help
 export PYTHON PORT
 
@@ -10,6 +10,7 @@ help:
 	@echo "make test    run the tests (ARGS='tests/crm -k refund' for some)"
 	@echo "make lint    check style, types, migrations and settings"
 	@echo "make bench   measure speed, into var/bench.json"
+	@echo "make chaos   let everything fail that can, and look whether the promises hold, into var/chaos.json"
 	@echo "make serve   run the web and the worker with the settings of the environment or .env"
 	@echo "make clean   stop what runs here and remove .venv and var/, with all data in it"
 
@@ -36,10 +37,15 @@ lint: dev-environment
 bench: dev-environment messages
 	@.venv/bin/python manage.py bench
 
+# It brings a PostgreSQL of its own, which it kills; the one of the settings is never asked.
+chaos: export DATABASE_URL = postgres://nobody@127.0.0.1:9/none
+chaos: dev-environment messages
+	@.venv/bin/python manage.py chaos $(ARGS)
+
 clean:
 	@if [ -x .venv/bin/python ] && [ -d var ]; then \
 		.venv/bin/python -m postpurchase.demo.run stop && \
-		for folder in var/postgres*; do .venv/bin/python -m postpurchase.database stop "$$folder"; done; \
+		for folder in var/postgres* var/chaos/postgres; do .venv/bin/python -m postpurchase.database stop "$$folder"; done; \
 	fi
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache
 	find postpurchase crm support loyalty tests -name __pycache__ -prune -exec rm -rf {} +

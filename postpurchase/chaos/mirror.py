@@ -1,0 +1,230 @@
+"""Compares what is held with what the shop holds, field by field.
+
+The shop's side is what its REST API answers, read here by hand: a mistake of the product's own mapping would hide itself.
+"""
+
+import html
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from crm.orders.models import Customer, LineItem, Order, Product, Refund, RefundLine
+from crm.stores.models import Store
+from postpurchase.demo.server import Demo
+from postpurchase.demo.shop import Refused
+
+NO_ORDERS = ("checkout-draft", "auto-draft", "draft")
+Fields = dict[str, Callable[[dict], Any]]
+
+
+def moment(name: str) -> Callable[[dict], datetime | None]:
+    return lambda row: datetime.fromisoformat(row[name]).replace(tzinfo=UTC) if row[name] else None
+
+
+def amount(name: str) -> Callable[[dict], str]:
+    """Money is compared to the letter: the very digits that the shop wrote."""
+    return lambda row: str(row[name] or "0")
+
+
+def words(value: Any) -> str:
+    return html.unescape(value or "")
+
+
+def said(name: str) -> Callable[[dict], str]:
+    return lambda row: words(row[name])
+
+
+def plain(name: str) -> Callable[[dict], Any]:
+    return lambda row: row[name]
+
+
+def address(name: str) -> Callable[[dict], dict]:
+    return lambda row: {key: words(part) for key, part in row[name].items()}
+
+
+def meta(row: dict) -> list[dict]:
+    return [{name: entry[name] for name in ("id", "key", "value")} for entry in row["meta_data"]]
+
+
+ORDER: Fields = {
+    **{name: plain(name) for name in ("number", "status", "currency", "order_key", "created_via", "prices_include_tax")},
+    **{name: plain(name) for name in ("payment_method", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines")},
+    **{name: amount(name) for name in ("total", "total_tax", "shipping_total", "shipping_tax", "discount_total", "discount_tax")},
+    **{name: moment(name) for name in ("date_created_gmt", "date_modified_gmt", "date_paid_gmt", "date_completed_gmt")},
+    **{name: said(name) for name in ("payment_method_title", "customer_note")},
+    **{name: address(name) for name in ("billing", "shipping")},
+    "customer_woo_id": plain("customer_id"),
+    "billing_email": lambda row: row["billing"]["email"].strip().lower(),
+    "meta_data": meta,
+}  # fmt: skip
+LINE: Fields = {
+    **{name: said(name) for name in ("name", "sku")},
+    **{name: amount(name) for name in ("quantity", "price", "subtotal", "subtotal_tax", "total", "total_tax")},
+    **{name: plain(name) for name in ("taxes", "meta_data")},
+    "product_id_in_shop": plain("product_id"),
+    "variation_id_in_shop": plain("variation_id"),
+}
+CUSTOMER: Fields = {
+    **{name: moment(name) for name in ("date_created_gmt", "date_modified_gmt")},
+    **{name: address(name) for name in ("billing", "shipping")},
+    **{name: said(name) for name in ("username", "role")},
+    "email": lambda row: row["email"].strip().lower(),
+    "first_name": lambda row: words(row["first_name"] or row["billing"]["first_name"]),
+    "last_name": lambda row: words(row["last_name"] or row["billing"]["last_name"]),
+    "meta_data": meta,
+}
+# Without the stock: that moves with each order and changes no date of the product.
+PRODUCT: Fields = {
+    **{name: said(name) for name in ("name", "slug", "sku", "type", "status")},
+    **{name: moment(name) for name in ("date_created_gmt", "date_modified_gmt")},
+    "price": lambda row: row["price"] or None,
+    "regular_price": lambda row: row["regular_price"] or None,
+    "sale_price": lambda row: row["sale_price"] or None,
+}
+
+
+def differences(store: Store, demo: Demo, *, besides: Iterable[int] = ()) -> Iterator[str]:
+    """Each thing that is held otherwise than the shop has it, in a sentence. `besides` are numbers of orders not to look at."""
+    yield from order_differences(store, demo, set(besides))
+    yield from row_differences(store, demo, "customer", "customers", Customer, CUSTOMER)
+    yield from row_differences(store, demo, "product", "products", Product, PRODUCT)
+
+
+def order_differences(store: Store, demo: Demo, besides: set[int]) -> Iterator[str]:
+    with demo.shop.lock:
+        rows = {row["id"]: row["status"] for row in demo.shop.rows["orders"].values() if row["id"] not in besides}
+        wanted = {woo_id: demo.payload("order", woo_id) for woo_id, status in rows.items() if status not in NO_ORDERS}
+        refunds = {woo_id: dict(row) for woo_id, row in demo.shop.rows["refunds"].items()}
+    yield from held_twice(Order, store)
+    held = Order.objects.filter(store=store).select_related("customer")
+    found = {order.woo_id: order for order in held if order.woo_id not in besides}
+    lines = children(
+        LineItem.objects.filter(order__store=store).values("order__woo_id", "woo_id", *LINE), "order__woo_id"
+    )
+    for woo_id, order in found.items():
+        is_gone = woo_id not in wanted or wanted[woo_id]["status"] == "trash"
+        if is_gone and order.deleted_at is None:
+            yield f"order {woo_id}: it is gone from the shop and still held"
+        if not is_gone and order.deleted_at is not None:
+            yield f"order {woo_id}: it is in the shop and held as deleted"
+    for woo_id, payload in wanted.items():
+        if payload["status"] == "trash":
+            continue
+        if woo_id not in found:
+            yield f"order {woo_id}: missing"
+            continue
+        yield from fields_differing(f"order {woo_id}", found[woo_id], payload, ORDER)
+        yield from owner_differing(found[woo_id], payload)
+        yield from lines_differing(woo_id, lines.get(woo_id, {}), payload)
+    yield from refunds_differing(store, wanted, refunds)
+
+
+def held_twice(model, store: Store) -> Iterator[str]:
+    counts = Counter(model.objects.filter(store=store).exclude(woo_id=None).values_list("woo_id", flat=True))
+    yield from (f"{model.__name__} {woo_id}: held {count} times" for woo_id, count in counts.items() if count > 1)
+
+
+def children(rows: Iterable[dict], parent: str) -> dict[int, dict[int, dict]]:
+    found: dict[int, dict[int, dict]] = {}
+    for row in rows:
+        found.setdefault(row[parent], {})[row["woo_id"]] = row
+    return found
+
+
+def fields_differing(what: str, row: Any, payload: dict, fields: Fields) -> Iterator[str]:
+    for name, read in fields.items():
+        held, wanted = (row[name] if isinstance(row, dict) else getattr(row, name)), read(payload)
+        if isinstance(held, Decimal):
+            held = f"{held:f}"
+        if held != wanted:
+            yield f"{what}: {name} is {held!r}, in the shop {wanted!r}"
+
+
+def owner_differing(order: Order, payload: dict) -> Iterator[str]:
+    if payload["customer_id"]:
+        if order.customer is None or order.customer.woo_id != payload["customer_id"]:
+            yield f"order {order.woo_id}: it is not held for customer {payload['customer_id']}"
+    elif payload["billing"]["email"] and order.customer is None:
+        yield f"order {order.woo_id}: it is held for nobody"
+
+
+def lines_differing(woo_id: int, held: dict[int, dict], payload: dict) -> Iterator[str]:
+    wanted = {line["id"]: line for line in payload["line_items"]}
+    if set(held) != set(wanted):
+        yield f"order {woo_id}: its lines are {sorted(held)}, in the shop {sorted(wanted)}"
+    for number in held.keys() & wanted.keys():
+        yield from fields_differing(f"order {woo_id}, line {number}", held[number], wanted[number], LINE)
+
+
+def refunds_differing(store: Store, orders: dict[int, dict], shop_refunds: dict[int, dict]) -> Iterator[str]:
+    held = children(
+        Refund.objects.filter(store=store).values("order__woo_id", "woo_id", "amount", "reason", "lines_synced_at"),
+        "order__woo_id",
+    )
+    lines = children(
+        RefundLine.objects.filter(refund__store=store).values(
+            "refund__woo_id", "woo_id", "quantity", "total", "total_tax", "line_item__woo_id"
+        ),
+        "refund__woo_id",
+    )
+    totals = dict(Order.objects.filter(store=store).values_list("woo_id", "refunded_total"))
+    for woo_id, payload in orders.items():
+        if payload["status"] == "trash" or woo_id not in totals:
+            continue
+        wanted = {row["id"]: (Decimal(row["total"]).copy_abs(), words(row["reason"])) for row in payload["refunds"]}
+        found = {number: (row["amount"], row["reason"]) for number, row in held.get(woo_id, {}).items()}
+        if found != wanted:
+            yield f"order {woo_id}: its refunds are {found}, in the shop {wanted}"
+        if totals[woo_id] != sum((total for total, _reason in wanted.values()), Decimal(0)):
+            yield f"order {woo_id}: {totals[woo_id]} is held as refunded, in the shop {wanted}"
+        for number, row in held.get(woo_id, {}).items():
+            if row["lines_synced_at"] is None:
+                yield f"refund {number}: its lines were never read"
+            elif number in shop_refunds:
+                yield from refund_lines_differing(number, lines.get(number, {}), shop_refunds[number])
+
+
+def refund_lines_differing(number: int, held: dict[int, dict], refund: dict) -> Iterator[str]:
+    def taken_back(line: dict) -> int | None:
+        values = [entry["value"] for entry in line["meta_data"] if entry["key"] == "_refunded_item_id"]
+        return int(values[0]) if values else None
+
+    found = {
+        woo_id: (row["quantity"], row["total"], row["total_tax"], row["line_item__woo_id"])
+        for woo_id, row in held.items()
+    }
+    wanted = {
+        line["id"]: (abs(Decimal(line["quantity"])), abs(Decimal(line["total"])), abs(Decimal(line["total_tax"])), taken_back(line))
+        for line in refund["line_items"]
+    }  # fmt: skip
+    if found != wanted:
+        yield f"refund {number}: its lines are {found}, in the shop {wanted}"
+
+
+def row_differences(store: Store, demo: Demo, what: str, table: str, model, fields: Fields) -> Iterator[str]:
+    """Rows without children: customers, products."""
+    with demo.shop.lock:
+        wanted = {}
+        for woo_id, row in demo.shop.rows[table].items():
+            if row.get("status") == "trash":
+                continue
+            try:
+                wanted[woo_id] = demo.payload(what, woo_id)
+            except Refused:
+                continue
+    yield from held_twice(model, store)
+    held = model.objects.filter(store=store).exclude(woo_id=None)
+    if model is Product:
+        held = held.filter(parent=None)
+    found = {row.woo_id: row for row in held}
+    for woo_id, row in found.items():
+        if (row.deleted_at is None) != (woo_id in wanted):
+            state = "held as deleted" if row.deleted_at else "gone from the shop and still held"
+            yield f"{what} {woo_id}: {state}"
+    for woo_id, payload in wanted.items():
+        if woo_id not in found:
+            yield f"{what} {woo_id}: missing"
+        else:
+            yield from fields_differing(f"{what} {woo_id}", found[woo_id], payload, fields)
