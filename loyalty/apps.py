@@ -9,11 +9,13 @@ class LoyaltyConfig(AppConfig):
     def ready(self):
         from crm.messaging import context, kinds
         from crm.orders import panels
+        from crm.orders.erasing import eraser
         from crm.portal import home, navigation
         from crm.work import schedules
 
-        from . import statements
+        from . import erasing, statements
 
+        eraser(erasing.members, 30)
         navigation.add(_("Points"), "loyalty-points", 20)
         home.card("loyalty/home_card.html", statements.home_card, 20)
         context.provide("loyalty", statements.for_mail)

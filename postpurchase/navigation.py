@@ -19,6 +19,7 @@ GROUPS = [
             ("orders.Category", "category"),
             ("orders.Coupon", "sell"),
             ("events.Event", "history"),
+            ("orders.Erasure", "person_remove"),
         ],
     ),
     (

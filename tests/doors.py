@@ -233,6 +233,10 @@ ROUTES = {
     "admin:loyalty_trial_adopt": Kind(
         answers(302, staff=405), answers(302, staff=403, owner=302, superuser=302, other_owner=404)
     ),
+    "admin:orders_customer_erase": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=403),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=403),
+    ),
     "admin:loyalty_account_adjust": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
@@ -313,6 +317,7 @@ ADMIN = {
     "orders.Refund": mirror,
     "orders.Coupon": mirror,
     "orders.ProductReview": mirror,
+    "orders.Erasure": owners_mirror,
     "woocommerce.WebhookDelivery": owners_mirror,
     "woocommerce.Push": owners_mirror,
     "woocommerce.Reread": owners_mirror,

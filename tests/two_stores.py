@@ -13,7 +13,7 @@ from django.utils import timezone
 from crm.events.models import Event, Handling
 from crm.messaging.models import Consent, Hold, MailboxMessage, MailSettings, Suppression
 from crm.messaging.outbox import queue
-from crm.orders.models import Coupon, OrderNote, ProductReview, RefundLine
+from crm.orders.models import Coupon, Erasure, OrderNote, ProductReview, RefundLine
 from crm.reviews.models import ReviewSettings
 from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
@@ -142,6 +142,7 @@ def _side(mark, store) -> Side:
             store=store, order=order, woo_id=order.woo_id, author=f"{name} staff", note=f"<p>{name} rang</p>",
             customer_note=True, date_created_gmt=NOW,
         ),
+        Erasure.objects.create(store=store, found={f"{name} rows": 1}),
         ProductReview.objects.create(
             store=store, woo_id=order.woo_id, product=product, product_id_in_shop=product.woo_id, customer=customer,
             status="approved", reviewer=name, reviewer_email=customer.email, review=f"<p>{name} likes it</p>", rating=4,

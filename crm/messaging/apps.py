@@ -10,9 +10,12 @@ class MessagingConfig(AppConfig):
         from anymail.signals import tracking
 
         from crm.orders import panels
+        from crm.orders.erasing import eraser
 
-        from . import checks, holds, kinds, receivers  # noqa: F401
+        from . import checks, erasing, holds, kinds, receivers  # noqa: F401
 
+        eraser(erasing.messages, 20)
+        eraser(erasing.addresses, 20)
         kinds.register(
             "thank-you",
             template="messaging/thank_you",

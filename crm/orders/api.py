@@ -41,7 +41,7 @@ class CustomerSerializer(serializers.ModelSerializer):
         fields = [
             "id", "woo_id", "email", "first_name", "last_name", "username", "role", "phone", "language", "is_paying_customer",
             "billing", "shipping", "meta_data", "email_verified_at", "joined_to",
-            "date_created_gmt", "date_modified_gmt", "deleted_at",
+            "date_created_gmt", "date_modified_gmt", "deleted_at", "erased_at",
         ]  # fmt: skip
 
 

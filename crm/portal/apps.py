@@ -7,10 +7,12 @@ class PortalConfig(AppConfig):
     verbose_name = _("Portal")
 
     def ready(self):
+        from crm.orders.erasing import eraser
         from crm.work import schedules
 
-        from . import home, navigation, orders
+        from . import erasing, home, navigation, orders
 
+        eraser(erasing.sign_in, 10)
         navigation.add(_("Home"), "portal-home", 0)
         navigation.add(_("Orders"), "portal-orders", 20)
         home.card("portal/newest_order.html", orders.newest, 10)

@@ -10,11 +10,13 @@ class ReviewsConfig(AppConfig):
 
     def ready(self):
         from crm.messaging import kinds
+        from crm.orders.erasing import eraser
         from crm.portal import sections
         from crm.woocommerce import push
 
-        from . import invitations, portal, publishing
+        from . import erasing, invitations, portal, publishing
 
+        eraser(erasing.answers, 30)
         kinds.register(
             invitations.KIND,
             template="reviews/request",

@@ -8,11 +8,13 @@ class ShippingConfig(AppConfig):
 
     def ready(self):
         from crm.messaging import context, kinds
+        from crm.orders.erasing import eraser
         from crm.portal import sections
         from crm.work import schedules
 
-        from . import pages
+        from . import erasing, pages
 
+        eraser(erasing.parcels, 30)
         kinds.register(
             "shipped", template="shipping/shipped", purpose=kinds.Purpose.SERVICE, label=_("Your parcel is on its way")
         )

@@ -7,11 +7,17 @@ class WooCommerceConfig(AppConfig):
     verbose_name = _("WooCommerce")
 
     def ready(self):
+        from crm.orders.erasing import eraser
         from crm.work import schedules
+
+        from . import erasing
 
         # The kinds of writes register themselves.
         from .pushes import coupons, meta, order_notes, order_status, product_reviews, refunds  # noqa: F401
 
+        eraser(erasing.deliveries, 40, copies=True)
+        eraser(erasing.kept_aside, 40, copies=True)
+        eraser(erasing.pushes, 40, copies=True)
         schedules.every(5, "poll the shops", "crm.woocommerce.tasks.poll")
         schedules.every(15, "look after the webhooks", "crm.woocommerce.tasks.look_after_webhooks")
         schedules.every(24 * 60, "compare with the shops", "crm.woocommerce.tasks.compare")

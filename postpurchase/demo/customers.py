@@ -120,5 +120,42 @@ class Customers(State):
             self.drop("customers", customer_id)
             self.tell("customer.deleted", customer_id)
 
+    def erase_person(self, email: str) -> None:
+        """WordPress's eraser (Tools, Erase Personal Data): their orders stay and name nobody, the account loses its addresses."""
+        with self.lock:
+            account = self.customer_by_email(email)
+            for order in list(self.rows["orders"].values()):
+                if order["billing"]["email"].lower() == email.lower() or (
+                    account and order["customer_id"] == account["id"]
+                ):
+                    self._anonymise(order)
+            if account:
+                account |= {"billing": address({}), "shipping": address({}, email=False)}
+                account["date_modified_gmt"] = self.at()
+                self.keep("customers", account)
+                self.tell("customer.updated", account["id"])
+
+    def _anonymise(self, order: dict) -> None:
+        for name in ("billing", "shipping"):
+            for key, value in order[name].items():
+                if key == "email":
+                    order[name][key] = value and "deleted@site.invalid"
+                elif key in ("state", "country"):
+                    order[name][key] = ""
+                elif key == "phone":
+                    order[name][key] = re.sub(r"\d", "0", value)
+                else:
+                    order[name][key] = value and "[deleted]"
+        order |= {"customer_id": 0, "customer_ip_address": "0.0.0.0", "customer_user_agent": "[deleted]"}
+        order["transaction_id"] = order.get("transaction_id") and "0"
+        self.set_meta(order, [{"key": "_anonymized", "value": "yes"}])
+        order["date_modified_gmt"] = self.at()
+        self.keep("orders", order)
+        for note in [row["id"] for row in self.rows["notes"].values() if row["order_id"] == order["id"]]:
+            self.drop("notes", note)
+        note = {"id": self.number("comment"), "order_id": order["id"], "author": "WooCommerce", "customer_note": False}
+        self.keep("notes", note | {"date_created_gmt": self.at(), "note": "Personal data removed."})
+        self.tell("order.updated", order["id"])
+
     def paying_customers(self) -> set[int]:
         return {o["customer_id"] for o in self.rows["orders"].values() if o["status"] in ("completed", "processing")}

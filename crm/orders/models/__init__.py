@@ -1,6 +1,7 @@
 """The mirror of a shop: written by `crm.woocommerce` alone, read by everyone."""
 
 from .customers import Customer
+from .erasures import Erasure
 from .notes import OrderNote
 from .orders import Coupon, LineItem, Order, Refund, RefundLine
 from .products import Category, Product
@@ -10,6 +11,7 @@ __all__ = [
     "Category",
     "Coupon",
     "Customer",
+    "Erasure",
     "LineItem",
     "Order",
     "OrderNote",

@@ -1,4 +1,5 @@
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .mirrored import Mirrored, MirroredQuerySet
@@ -30,6 +31,8 @@ class Customer(Mirrored):
     shipping = models.JSONField(_("shipping address"), default=dict)
     # When the person proved that the address is theirs (a code by mail).
     email_verified_at = models.DateTimeField(_("address proven at"), null=True, blank=True)
+    # When the person was erased: the row stays, for orders and points hang on it, and says nothing about anybody.
+    erased_at = models.DateTimeField(_("erased at"), null=True, blank=True, editable=False)
     # A guest whose address was proven by a registered customer: orders go there from now on.
     joined_to = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="joined", verbose_name=_("joined to")
@@ -55,6 +58,8 @@ class Customer(Mirrored):
         ]
 
     def __str__(self):
+        if self.erased_at:
+            return gettext("Erased (%(number)s)") % {"number": self.pk}
         return self.name or self.email or f"#{self.woo_id}"
 
     @property

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from crm.events.recording import Fact, record_many
+from crm.orders import erasing
 from crm.orders.locking import lock_mirror
 from crm.orders.models import Category, Coupon, Customer, Order, Product, ProductReview, Refund
 from crm.stores.models import Store
@@ -30,7 +31,10 @@ def mark_deleted(store: Store, resource: str, woo_ids: Iterable[int], at: dateti
     woo_ids = list(woo_ids)
     going = model.objects.filter(store=store, woo_id__in=woo_ids, deleted_at=None)
     record_many(store, _FACTS.get(resource, _nothing)(going, at))
+    pks = list(going.values_list("pk", flat=True))
     gone = going.update(deleted_at=at)
+    if model is Customer:
+        erasing.follow_shop(store, [], pks, at)
     if model is Product:
         Product.objects.filter(store=store, parent__woo_id__in=woo_ids, deleted_at=None).update(deleted_at=at)
     return gone

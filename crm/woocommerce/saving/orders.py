@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from crm.orders import erasing
 from crm.orders.models import LineItem, Refund
 from crm.stores.models import Store
 
@@ -154,8 +155,22 @@ def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime)
     new = [row[:3] for row in returned if row[3]]
     lost = [(refund.woo_id, refund.order_id, refund.amount) for refund in stale]
     record_facts(store, items, held, written, new_guests, new, lost, at)
+    _follow_erasures(store, [item for item in items if item.woo_id in written], held, written, at)
     rereads.ask(_hints(store, [item for item in items if item.woo_id in written], held), at, after=SETTLING)
     return written
+
+
+def _follow_erasures(store: Store, items: list[Item], held: dict[int, Held], written: dict[int, int], at) -> None:
+    """Where the shop has erased somebody's data, no older copy of it stays behind."""
+    orders: list[int] = []
+    customers: set[int] = set()
+    for item in items:
+        before = Before(*held[item.woo_id].extra) if item.woo_id in held else Before()
+        if before.billing_email and mapping.is_anonymised(item.row):
+            orders.append(written[item.woo_id])
+            customers |= {before.customer_id} if before.customer_id else set()
+    if orders:
+        erasing.follow_shop(store, orders, customers, at)
 
 
 def _hints(store: Store, items: list[Item], held: dict[int, Held]) -> Iterator[tuple[int, str, int]]:
