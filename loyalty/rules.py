@@ -308,14 +308,10 @@ def _dealt(rule: Rule, exact: list[Fraction]) -> list[tuple[int, Fraction]]:
     return list(zip(points, exact, strict=True))
 
 
-def deal(total: int, weights: Sequence[Fraction]) -> list[int]:
-    """`total` points in whole shares as the weights are; what is left over goes to the greatest remainders, the first first."""
-    whole = sum(weights, Fraction(0))
-    if not whole:
-        return [0] * len(weights)
-    shares = [weight * total / whole for weight in weights]
-    points = [share.numerator // share.denominator for share in shares]
-    remainders = sorted(range(len(shares)), key=lambda place: points[place] - shares[place])
+def deal(total: int, exact: Sequence[Fraction]) -> list[int]:
+    """`total` whole points to parts that are worth so much exactly; what is left over goes to the greatest remainders, the first first."""
+    points = [number.numerator // number.denominator for number in exact]
+    remainders = sorted(range(len(exact)), key=lambda place: points[place] - exact[place])
     for place in remainders[: total - sum(points)]:
         points[place] += 1
     return points
