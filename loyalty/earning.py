@@ -180,6 +180,7 @@ class _State:
                 "worth": worth.points,
                 "before": before,
                 "lines": [line.dump() for line in worth.lines],
+                "names": worth.names,
             },
         )
         if points > 0:

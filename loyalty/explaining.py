@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from crm.stores.formats import money, number
 
 from .models import EarningRule, LedgerEntry
-from .rules import PRECISE, Rule, plain
+from .rules import PRECISE, LinePoints, Rule, plain
 
 Kind = LedgerEntry.Kind
 # Why a part of an order earns nothing.
@@ -35,6 +35,12 @@ def title(entry: LedgerEntry) -> str:
         return words.get(entry.rule.get("why"), _("Order %(number)s")) % {"number": entry.order.number}
     if entry.order and entry.kind == Kind.RELEASE:
         return _("Points of order %(number)s can be used") % {"number": entry.order.number}
+    if occasion := entry.rule.get("occasion"):
+        return {
+            "sign_up": _("You joined"),
+            "review": _("Your review"),
+            "survey": _("Your answer to our questions"),
+        }[occasion]
     return {
         Kind.EARN: _("Earned"),
         Kind.RELEASE: _("Points can be used"),
@@ -58,6 +64,8 @@ def explain(entry: LedgerEntry) -> list[str]:
         said.append(_("The order now belongs to another account, and its points went with it."))
     elif "base" in entry.rule:
         said += _worked_out(entry, why)
+    elif "occasion" in entry.rule:
+        said.append(_("The shop gives %(points)s for it.") % {"points": points(entry.rule["points"])})
     if entry.shortfall > 0:
         said.append(
             _("A further %(points)s could not be taken back, because they had already been spent.")
@@ -90,13 +98,62 @@ def _worked_out(entry, why):
                 _("%(back)s of it was refunded; %(left)s is left.")
                 % {"back": money(back, currency), "left": money(left, currency)}
             )
-        said.append(_calculation(rule, left, entry.rule["worth"], currency))
+        lines = [LinePoints.load(line) for line in entry.rule.get("lines", ())]
+        if all(_is_plain(rule, line) for line in lines) and rule.points(left) == entry.rule["worth"]:
+            said.append(_calculation(rule, left, entry.rule["worth"], currency))
+        else:
+            said += _line_by_line(rule, lines, entry.rule.get("names", {}), currency)
     if before := entry.rule["before"]:
         said.append(
             _("This order had %(before)s points and should have %(worth)s; this entry makes up the difference.")
             % {"before": number(before), "worth": number(entry.rule["worth"])}
         )
     return said
+
+
+def _is_plain(rule, line):
+    """Whether a part earned by the programme's rate and nothing else."""
+    return line.rate == rule.rate and line.multiplier == 1 and not (line.excluded or line.bonus)
+
+
+def _line_by_line(rule, lines, names, currency):
+    said = []
+    for line in lines:
+        what = {"goods": _("Goods"), "shipping": _("Shipping"), "fees": _("Fees")}.get(line.line)
+        values = {"name": what or names.get(line.line, line.line), "points": number(line.points)}
+        if line.excluded:
+            said.append(_("%(name)s: no points, because %(why)s.") % (values | {"why": EXCLUDED[line.excluded]}))
+        elif line.bonus:
+            values["name"] = names.get(f"campaign:{line.campaign}", "")
+            said.append(_("%(name)s: extra points, %(points)s.") % values)
+        else:
+            values["sum"] = _sum(line, names, currency)
+            said.append(_("%(name)s: %(sum)s; points: %(points)s.") % values)
+    rounded = {
+        "down": _("What the parts are worth is rounded down, once for the order."),
+        "nearest": _("What the parts are worth is rounded to the nearest, once for the order."),
+        "up": _("What the parts are worth is rounded up, once for the order."),
+    }
+    each = {
+        "down": _("Each part is rounded down."),
+        "nearest": _("Each part is rounded to the nearest."),
+        "up": _("Each part is rounded up."),
+    }
+    said.append((each if rule.by_line else rounded)[rule.rounding])
+    if rule.cap is not None and sum(line.earned for line in lines) == rule.cap:
+        said.append(_("This order could earn %(points)s points at most.") % {"points": number(rule.cap)})
+    return said
+
+
+def _sum(line, names, currency) -> str:
+    """`₹100.00 × 0.1 × 2 (Diwali) = 20`."""
+    with localcontext(PRECISE):
+        left = line.base - line.back
+        said = f"{money(left, currency)} × {plain(line.rate)}"
+        if line.multiplier != 1:
+            campaign = names.get(f"campaign:{line.campaign}")
+            said += f" × {plain(line.multiplier)}" + (f" ({campaign})" if campaign else "")
+        return f"{said} = {number(left * line.rate * line.multiplier)}"
 
 
 def _calculation(rule, left, points, currency):
@@ -145,6 +202,10 @@ def thing(rule: EarningRule) -> str:
     if product is None:
         return ""
     return f"{product.parent.name} – {product.name}" if product.parent else product.name
+
+
+def points(count: int) -> str:
+    return ngettext("%(shown)s point", "%(shown)s points", count) % {"shown": number(count)}
 
 
 def gift(multiplier: Decimal, bonus: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from crm.orders.models import LineItem, Order, Product, Refund, RefundLine
 from crm.stores.models import Store
 
 from .models import LedgerEntry
-from .rulebook import Rulebook, Sold
+from .rulebook import Of, Rulebook, Sold
 from .rules import ZERO, Amounts, Line, LinePoints, Refunded, Rule, divide, fees_of, worth
 
 # The customer has the money back, or never paid it. A status that a shop made up says neither.
@@ -22,16 +22,19 @@ VOID = {"cancelled", "refunded", "failed"}
 # How WooCommerce's own gift cards and the best known plug-ins' say what they are.
 GIFT_CARDS = Q(type__icontains="gift-card") | Q(type__icontains="gift_card")
 GIFT_CARDS |= Q(meta_data__contains=[{"key": "_gift_card", "value": "yes"}])
-LINE = ["order", "woo_id", "product", "quantity", "subtotal", "subtotal_tax", "total", "total_tax"]
+LINE = ["order", "woo_id", "name", "product", "quantity", "subtotal", "subtotal_tax", "total", "total_tax"]
+# So much of a name is kept with the points.
+NAME = 80
 PRODUCT = ["product__parent", "product__regular_price", "product__sale_price"]
 
 
 @dataclass(frozen=True)
 class Worth:
-    """What an order is worth: by the programme's `rule`, in `lines`."""
+    """What an order is worth: by the programme's `rule`, in `lines`. `names` of lines and campaigns (`campaign:7`) let anyone say it."""
 
     rule: Rule
     lines: list[LinePoints]
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def points(self) -> int:
@@ -121,7 +124,14 @@ class Reckoning:
         if room is not None:
             rule = replace(rule, cap=room if rule.cap is None else min(rule.cap, room))
         void = order.status in VOID or order.deleted_at is not None
-        return Worth(rule, worth(rule, amounts, parts, rates, self.refunds[order.pk], bonuses=bonuses, void=void))
+        found = worth(rule, amounts, parts, rates, self.refunds[order.pk], bonuses=bonuses, void=void)
+        return Worth(rule, found, self._names(order, found, book, kept))
+
+    def _names(self, order, lines, book, kept) -> dict[str, str]:
+        names = {str(line.woo_id): line.name[:NAME] for line in order.line_items.all()}
+        campaigns = {line.campaign for line in lines if line.campaign}
+        names |= {f"campaign:{v.pk}": v.content["name"] for v in book.versions[Of.CAMPAIGN] if v.pk in campaigns}
+        return (kept.names if kept else {}) | names
 
 
 def kept_on(entries: Iterable[LedgerEntry]) -> Worth | None:
@@ -130,11 +140,13 @@ def kept_on(entries: Iterable[LedgerEntry]) -> Worth | None:
     if not rules:
         return None
     lines: dict[str, LinePoints] = {}
+    names: dict[str, str] = {}
     for kept in rules:
+        names |= kept.get("names", {})
         for line in map(LinePoints.load, kept.get("lines", ())):
             if line.excluded != "minimum":
                 lines.setdefault(line.line, line)
-    return Worth(Rule.load(rules[0]), list(lines.values()))
+    return Worth(Rule.load(rules[0]), list(lines.values()), names)
 
 
 def owner_of(order: Order) -> int | None:

@@ -31,6 +31,7 @@ class Summary:
     worth: Decimal | None
     earns: str
     accounts: list[int]
+    tiers: set[str]
 
 
 def summary(store: Store, customers) -> Summary | None:
@@ -39,11 +40,12 @@ def summary(store: Store, customers) -> Summary | None:
     if program is None:
         return None
     program.store = store  # spares a query, and `worth` asks for the currency
-    accounts = dict(Account.objects.for_store(store).filter(customer__in=customers).values_list("pk", "balance"))
-    balance = sum(accounts.values())
+    rows = list(Account.objects.for_store(store).filter(customer__in=customers).values_list("pk", "balance", "tier"))
+    balance = sum(balance for _pk, balance, _tier in rows)
     return Summary(
-        program, balance, program.worth(balance), explaining.rate(program.rate, store.currency), list(accounts)
-    )
+        program, balance, program.worth(balance), explaining.rate(program.rate, store.currency),
+        [pk for pk, _balance, _tier in rows], {tier for _pk, _balance, tier in rows if tier},
+    )  # fmt: skip
 
 
 def lines(accounts: list[int], before: int | None = None, size: int = 20) -> tuple[list[Line], int | None]:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from crm.portal.access import customer_required
 from crm.stores import formats
 
-from . import birthdays, members, programs, statements
+from . import birthdays, members, programs, statements, ways
 from .forms import BirthdayForm
 from .models import Birthday, Member
 
@@ -31,6 +31,8 @@ def points(request, slug):
         before = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
         context["before"] = before
         context["lines"], context["older"] = statements.lines(summary.accounts, before)
+        # Whoever turns the pages of the statement has seen it.
+        context["ways"] = [] if before else ways.of(summary.program, timezone.now(), summary.tiers)
     return render(request, "loyalty/points.html", context)
 
 

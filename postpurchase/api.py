@@ -19,7 +19,7 @@ from crm.orders.api import (
 from crm.shipping.api import ShipmentViewSet
 from crm.woocommerce.api import PushViewSet
 from crm.woocommerce.sync_api import KeptAsideViewSet, SyncRunViewSet, SyncView, WebhookDeliveryViewSet
-from loyalty.api import AccountViewSet, EntryViewSet, MemberViewSet
+from loyalty.api import AccountViewSet, CampaignViewSet, EntryViewSet, MemberViewSet, RuleViewSet, TrialViewSet
 from support.api import MessageViewSet, TicketViewSet
 
 router = SimpleRouter()
@@ -41,6 +41,9 @@ router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
 router.register("loyalty/entries", EntryViewSet, "loyalty-entry")
 router.register("loyalty/members", MemberViewSet, "loyalty-member")
+router.register("loyalty/rules", RuleViewSet, "loyalty-rule")
+router.register("loyalty/campaigns", CampaignViewSet, "loyalty-campaign")
+router.register("loyalty/trials", TrialViewSet, "loyalty-trial")
 
 
 @csrf_exempt

@@ -9,26 +9,12 @@ from rest_framework import serializers, status
 from rest_framework.response import Response
 
 from crm.orders.models import Customer, Order
+from crm.rest.fields import OfStore
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedReadOnlyViewSet
 
 from . import tickets
 from .models import Message, Ticket
-
-
-class OfStore(serializers.PrimaryKeyRelatedField):
-    """A row of the key's own store; another store's does not exist."""
-
-    def get_queryset(self):
-        queryset = super().get_queryset()
-        request = self.context.get("request")
-        return queryset.for_store(request.auth.store) if request else queryset.none()
-
-    def to_internal_value(self, data):
-        try:
-            return super().to_internal_value(data)
-        except OverflowError:  # 1e400 is an endless number in JSON
-            self.fail("incorrect_type", data_type=type(data).__name__)
 
 
 class TicketSerializer(serializers.ModelSerializer):

@@ -53,6 +53,7 @@ MODULES = [
     "crm/shipping/views.py",
     "loyalty/explaining.py",
     "loyalty/views.py",
+    "loyalty/ways.py",
     "postpurchase/borrowed_words.py",
     "support/views.py",
 ]

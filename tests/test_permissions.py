@@ -115,6 +115,8 @@ def body_of(world, route) -> dict:
             "kind": "order_note",
             "payload": {"order": world.a["orders.Order"].woo_id, "note": "Hi", "customer_note": False},
         },
+        "loyalty-rule-list": {"category": world.a["orders.Category"].pk, "rate": "2"},
+        "loyalty-campaign-list": {"name": "Diwali", "multiplier": "2"},
         "loyalty-account-adjust": {"points": 5, "reason": "Sorry"},
         "preferences": {"news": "on"},
     }.get(route.name, {})

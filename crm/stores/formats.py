@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
-from babel.dates import format_date, format_datetime, format_skeleton, format_timedelta
+from babel.dates import format_date, format_datetime, format_skeleton, format_timedelta, get_day_names
 from babel.numbers import format_currency, format_decimal
 from django.utils import translation
 
@@ -72,3 +72,8 @@ def short_day(value: datetime | date, zone: str = "UTC", language: str | None = 
 def duration(value: timedelta, language: str | None = None) -> str:
     """`4 minutes`, `2 hours`: in the largest unit that is filled."""
     return format_timedelta(value, threshold=1.0, locale=locale(language))
+
+
+def weekday(number: int, language: str | None = None) -> str:
+    """`Monday` for 0."""
+    return get_day_names(locale=locale(language))[number]

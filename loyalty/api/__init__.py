@@ -2,5 +2,6 @@
 
 from .accounts import AccountViewSet, EntryViewSet
 from .members import MemberViewSet
+from .rules import CampaignViewSet, RuleViewSet, TrialViewSet
 
-__all__ = ["AccountViewSet", "EntryViewSet", "MemberViewSet"]
+__all__ = ["AccountViewSet", "CampaignViewSet", "EntryViewSet", "MemberViewSet", "RuleViewSet", "TrialViewSet"]

@@ -96,6 +96,7 @@ def test_a_paid_order_earns_by_the_rule(program, store, customer):
             "line": "goods", "points": 1299, "earned": 1299, "base": "1299.9", "back": "0", "rate": "1",
             "rounding": "down", "multiplier": "1",
         }],
+        "names": {},
     }  # fmt: skip
     earned = Event.objects.get(type="points.earned")
     assert (earned.key, earned.customer, earned.order) == (str(entry.pk), customer, order)

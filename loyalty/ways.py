@@ -1,0 +1,98 @@
+"""Ways to earn points, as customers read them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from crm.stores.formats import moment, money, number, weekday
+
+from . import explaining, occasions
+from .models import Campaign, EarningRule, Occasion, Program
+
+# A list that nobody reads to its end tells nobody anything.
+MOST = 10
+
+
+@dataclass
+class Way:
+    """What one does, what it gives, and within which limits, if there are any."""
+
+    what: str
+    gives: str
+    limit: str = ""
+
+
+def of(program: Program, at: datetime, tiers: Collection[str] = ()) -> list[Way]:
+    """What earns points at a moment for somebody who takes part, in these tiers; nothing while the programme is paused. Three queries."""
+    if not program.active:
+        return []
+    orders = Way(_("Every order"), explaining.rate(program.rate, program.store.currency), _limits(program))
+    return [orders, *_rules(program), *_campaigns(program, at, tiers), *_occasions(program)]
+
+
+def _limits(program) -> str:
+    said = []
+    if program.minimum_spend:
+        said.append(_("from %(money)s") % {"money": money(program.minimum_spend, program.store.currency)})
+    if program.excludes_sale:
+        said.append(str(explaining.EXCLUDED["sale"]))
+    if program.cap_order:
+        said.append(_("at most %(points)s points for an order") % {"points": number(program.cap_order)})
+    if program.cap_day:
+        said.append(_("at most %(points)s points a day") % {"points": number(program.cap_day)})
+    if program.cap_month:
+        said.append(_("at most %(points)s points a month") % {"points": number(program.cap_month)})
+    return "; ".join(said)
+
+
+def _rules(program) -> list[Way]:
+    rules = EarningRule.objects.for_store(program.store_id).filter(active=True, rate__gt=program.rate)
+    rules = rules.select_related("product__parent", "category").order_by("-rate", "pk")[:MOST]
+    return [Way(explaining.thing(rule), explaining.rate(rule.rate, program.store.currency)) for rule in rules]
+
+
+def _campaigns(program, at, tiers) -> list[Way]:
+    running = Campaign.objects.for_store(program.store_id).filter(Q(ends_at=None) | Q(ends_at__gt=at), active=True)
+    running = running.filter(Q(starts_at=None) | Q(starts_at__lte=at))
+    running = running.filter(Q(tiers=[]) | Q(tiers__overlap=list(tiers)))
+    return [_campaign(campaign, program) for campaign in running.order_by("-multiplier", "-bonus", "pk")[:MOST]]
+
+
+def _campaign(campaign, program) -> Way:
+    said = []
+    if campaign.weekdays:
+        days = [weekday(day) for day in sorted(campaign.weekdays)]
+        said.append(", ".join(days))
+    if campaign.minimum_spend:
+        said.append(_("from %(money)s") % {"money": money(campaign.minimum_spend, program.store.currency)})
+    if campaign.product_ids or campaign.category_ids:
+        said.append(_("for chosen goods"))
+    if campaign.ends_at:
+        said.append(_("until %(moment)s") % {"moment": moment(campaign.ends_at, program.store.timezone)})
+    return Way(campaign.name, explaining.gift(campaign.multiplier, campaign.bonus), "; ".join(said))
+
+
+def _occasions(program) -> list[Way]:
+    said: dict[str, str] = {
+        Occasion.Kind.REVIEW: _("Write a review of what you bought"),
+        Occasion.Kind.SURVEY: _("Answer our questions about an order"),
+        Occasion.Kind.BIRTHDAY: _("Have your birthday"),
+    }
+    # Whoever reads this has joined.
+    return [
+        Way(said[occasion.kind], explaining.points(occasion.points), _times(occasion.per_month))
+        for occasion in occasions.active(program.store)
+        if occasion.kind in said
+    ]
+
+
+def _times(per_month: int | None) -> str:
+    if per_month is None:
+        return ""
+    return ngettext("at most %(times)s time a month", "at most %(times)s times a month", per_month) % {
+        "times": number(per_month)
+    }
