@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from crm.stores.models import Membership
@@ -250,3 +251,28 @@ def test_the_programme_is_previewed_without_script_and_saves_nothing(owner, prog
     assert Program.objects.get().rate == Decimal("0.1")
     asked = owner.get("/admin/loyalty/program/example/", form | {"store": program.store_id})
     assert "earns 999 points" in json.loads(asked.content)["text"]
+
+
+def test_the_command_tells_what_a_draft_would_do(chai, store, capsys):
+    rule = make_earning_rule(chai, "0.5", active=False)
+
+    call_command("try_rule", store.slug, "rule", str(rule.pk))
+
+    said = capsys.readouterr().out
+    assert "2 of 3 orders would earn otherwise." in said
+    assert "Points: 30 now, 110 with it." in said
+    assert "order A: 10 now, 50 with it" in said
+    with pytest.raises(CommandError, match="no campaign"):
+        call_command("try_rule", store.slug, "campaign", str(rule.pk))
+
+
+def test_points_for_orders_since_a_day(chai, store, capsys):
+    since = (timezone.now() - timedelta(days=30)).date().isoformat()
+
+    call_command("award_history", store.slug, "--since", since)
+    assert "3 orders of 1 customer would earn 30 points." in capsys.readouterr().out
+    assert not LedgerEntry.objects.exists()
+    for _ in range(2):
+        call_command("award_history", store.slug, "--since", since, "--apply", verbosity=0)
+
+    assert LedgerEntry.objects.count() == 3
