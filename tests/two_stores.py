@@ -120,8 +120,8 @@ def _side(mark, store) -> Side:
     ticket = factories.make_ticket(
         store, customer, order=order, subject=f"{name} asks", text=f"{name} text", channel="portal"
     )
-    rule = factories.make_earning_rule(product, 2)
-    campaign = factories.make_campaign(store, name=f"{name} Festival")
+    rule = factories.make_earning_rule(product, 2, active=False)
+    campaign = factories.make_campaign(store, name=f"{name} Festival", active=False)
     trial = trials.ask(campaign, days=30)
     Trial.objects.filter(pk=trial.pk).update(state="done", result=trials.Result().dump())
     trial.refresh_from_db()

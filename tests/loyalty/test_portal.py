@@ -162,7 +162,7 @@ def test_the_page_costs_the_same_whatever_its_length(
         order = make_order(store, customer)
         earning.settle(store, [order.pk], history=True)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         client.get("/s/masala/points/")
 
 
