@@ -327,12 +327,13 @@ def _decode(content, response, where):
 
 def _count(headers, name) -> int | None:
     value = headers.get(name, "")
-    return int(value) if value.isdigit() else None
+    # What a column can hold; nobody has more.
+    return int(value) if value.isdecimal() and len(value) < 10 else None
 
 
 def _retry_after(headers) -> float | None:
     value = headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if value.isdecimal():
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)

@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+from django.utils.translation import gettext as _
+
 from .client import Client
 from .errors import RETRIED, WooCommerceError
 from .pace import Pace
@@ -25,6 +27,17 @@ FAREWELL = 2
 
 class Ended(Exception):
     """The run is over; nobody waits for this answer."""
+
+
+def _not_now(host: str, seconds: float) -> WooCommerceError:
+    error = WooCommerceError(
+        _("%(host)s asks to be left alone for %(seconds)d seconds (429). It will be tried again later.")
+        % {"host": host, "seconds": min(seconds, 10**6)},
+        permanent=False,
+        status=429,
+    )
+    error.retry_after = seconds
+    return error
 
 
 class Readers:
@@ -59,9 +72,12 @@ class Readers:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until one more may ask, and let the pace know what came of it."""
-        for _ in range(5):
+        for _attempt in range(5):
             if (quiet := self.pace.quiet_until - self.clock()) <= 0:
                 break
+            if quiet > self.client.patience:
+                # Longer than a task may take: the run ends with the shop's reason, and the next one asks again.
+                raise _not_now(self.client.host, quiet)
             self._sleep(quiet)
         with self._turns:
             self._turns.wait_for(lambda: self._ended.is_set() or self._asking < self.pace.readers)

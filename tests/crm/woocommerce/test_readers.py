@@ -94,6 +94,19 @@ def test_a_shop_that_asks_to_be_left_alone_is_left_alone_by_all():
     assert later[0] - refused[0] >= 1.0
 
 
+def test_a_shop_that_wants_more_quiet_than_a_run_has_time_ends_the_run():
+    with serving([Reply("", 429, Retry_After="3600")]) as server, client_of(server) as client:
+        began = time.monotonic()
+        with Readers(client, 4), pytest.raises(WooCommerceError, match="429"):
+            client.get("orders")
+        with Readers(client, 4) as readers:
+            readers.pace.slowed(time.monotonic(), 0, quiet=3600)
+            with pytest.raises(WooCommerceError, match="left alone for 3"):
+                list(readers.each(read, range(1, 5)))
+
+    assert time.monotonic() - began < 5
+
+
 def test_an_error_comes_when_it_is_its_turn():
     def answer(request):
         return Reply({"code": "x"}, 400) if request["params"]["page"] == "3" else Reply([{"id": 1}])
