@@ -132,8 +132,10 @@ def read_again(rows: list[Reread], at: datetime) -> None:
         try:
             payload = _read(row)
         except WooCommerceError as error:
-            drain.fail(row, str(error), at, permanent=error.permanent)
-            if not error.permanent:
+            # Keys that were revoked for an hour must not cost what was to be read.
+            is_final = error.permanent and not error.is_of_shop
+            drain.fail(row, str(error), at, permanent=is_final)
+            if not is_final:
                 # Whatever ails the shop, it need not be asked for every object that waits.
                 Reread.objects.due(at).filter(store=row.store).update(due_at=at + row.backoff())
             continue

@@ -25,6 +25,14 @@ class WooCommerceError(Exception):
         # Seconds that the shop asked to be left alone.
         self.retry_after: float | None = None
 
+    @property
+    def is_of_shop(self) -> bool:
+        """Whether anything else would fail alike: nobody answers, or it is the address, the keys, a firewall, another shop."""
+        if self.status in (403, 404):
+            # With a code of its own it is about one kind of object, or one object.
+            return self.code in ("", "rest_no_route")
+        return self.status is None or self.status in (401, 429) or 300 <= self.status < 400
+
 
 class WrongShop(WooCommerceError):
     """Another shop than the one that is mirrored answers."""

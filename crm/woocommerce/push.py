@@ -274,9 +274,7 @@ def _is_of_the_shop(push, error) -> bool:
     if status is None or status in (*range(502, 505), *range(520, 525)):
         # It may as well be this write that the shop chokes on, and that must hold up nobody else.
         return not _answers(push.store)
-    if status == 404:
-        return error.code in ("", "rest_no_route")
-    return 300 <= status < 400 or status in (401, 403, 429)
+    return status == 403 or error.is_of_shop
 
 
 def _answers(store) -> bool:

@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from crm.stores.models import Store
 from crm.work.models import DueWork, DueWorkQuerySet
 
+from .pushes import while_away
+
 
 class WebhookDeliveryQuerySet(DueWorkQuerySet):
     def for_store(self, store):
@@ -73,6 +75,8 @@ class Reread(DueWork):
     # One request a row, and a slow shop may take all of a request's time.
     BATCH = 1
     LEASE = timedelta(minutes=5)
+    # A shop may be away for three days: no comparison finds notes again, and all that waits for it waits as long as the first.
+    MAX_ATTEMPTS = 150
 
     class Meta(DueWork.Meta):
         verbose_name = _("object to read again")
@@ -93,3 +97,6 @@ class Reread(DueWork):
         from ..deliveries import read_again
 
         read_again(rows, at)
+
+    def backoff(self) -> timedelta:
+        return while_away(self.attempts)

@@ -16,6 +16,11 @@ WAITS = [timedelta(seconds=10), *(timedelta(minutes=m) for m in (1, 5, 15, 30))]
 LONGEST_KEY = 120
 
 
+def while_away(attempts: int) -> timedelta:
+    """How long a shop that could not be asked so many times is left alone."""
+    return WAITS[min(max(attempts, 1), len(WAITS)) - 1]
+
+
 class PushQuerySet(DueWorkQuerySet):
     def for_store(self, store):
         return self.filter(store=store)
@@ -111,4 +116,4 @@ class Push(DueWork):
         tell_of_parked(rows)
 
     def backoff(self) -> timedelta:
-        return WAITS[min(max(self.attempts, 1), len(WAITS)) - 1]
+        return while_away(self.attempts)

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -226,7 +227,7 @@ def test_a_404_of_a_shop_without_its_api_deletes_nothing(shop):
     row.refresh_from_db()
     asked = Reread.objects.get()
     assert row.deleted_at is None
-    assert asked.state == "parked"
+    assert asked.state == "due"
     assert "no WooCommerce REST API" in asked.error
 
 
@@ -250,6 +251,20 @@ def test_a_shop_in_trouble_is_asked_once_and_the_other_objects_wait_with_it(shop
     assert len(shop.requests) == 1
     assert set(Reread.objects.values_list("state", flat=True)) == {"due"}
     assert all(row.due_at > NOW for row in Reread.objects.all())
+
+
+def test_keys_that_are_revoked_for_a_while_cost_nothing_that_was_to_be_read(shop):
+    row = make_order(shop.store, woo_id=1)
+    shop.answers["orders/1"] = Reply({"code": "x", "message": ""}, 401)
+    make_delivery(shop.store, {"id": 1}, "order.deleted")
+    for hours in range(9):
+        drain.drain_all(at=NOW + timedelta(hours=hours))
+    del shop.answers["orders/1"]
+
+    drain.drain_all(at=NOW + timedelta(hours=10))
+
+    row.refresh_from_db()
+    assert row.deleted_at and Reread.objects.get().state == "done"
 
 
 def test_a_bigger_batch_costs_no_more_statements():
