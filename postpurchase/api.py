@@ -18,7 +18,13 @@ from crm.orders.api import (
 )
 from crm.shipping.api import ShipmentViewSet
 from crm.woocommerce.api import PushViewSet
-from crm.woocommerce.sync_api import KeptAsideViewSet, SyncRunViewSet, SyncView, WebhookDeliveryViewSet
+from crm.woocommerce.sync_api import (
+    KeptAsideViewSet,
+    SyncRunViewSet,
+    SyncView,
+    WebhookDeliveryViewSet,
+    WebhookRepairView,
+)
 from loyalty.api import AccountViewSet, CampaignViewSet, EntryViewSet, MemberViewSet, RuleViewSet, TrialViewSet
 from support.api import MessageViewSet, TicketViewSet
 
@@ -64,6 +70,7 @@ urlpatterns = [
         name="api-docs",
     ),
     path("sync/", SyncView.as_view(), name="sync"),
+    path("sync/webhooks/repair/", WebhookRepairView.as_view(), name="sync-webhooks-repair"),
     path("", include(router.urls)),
     # A program reads JSON, also of what is not there.
     re_path(r"^(?:.*/)?$", nothing_here, name="api-nothing"),

@@ -134,6 +134,10 @@ ROUTES = {
     "event-list": api,
     "event-detail": api_row,
     "sync": api,
+    "sync-webhooks-repair": Kind(
+        answers(401, key=405, other_key=405, key_without_scope=405),
+        answers(401, key=202, other_key=202, key_without_scope=403),
+    ),
     "sync-run-list": Kind(api.get, answers(401, key=202, other_key=202, key_without_scope=403), api.shows),
     "sync-run-detail": api_row,
     "webhook-delivery-list": api,

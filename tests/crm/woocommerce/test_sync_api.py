@@ -95,3 +95,9 @@ def test_to_read_is_not_to_ask_for_more(api_client, store):
 
     assert reader.get(URL).status_code == 200
     assert reader.post(f"{URL}runs/", {"mode": "full"}).status_code == 403
+
+
+def test_the_webhooks_are_looked_after_when_asked(api):
+    assert api.post(f"{URL}webhooks/repair/").status_code == 202
+
+    assert [task.task["args"] for task in OrmQ.objects.all()] == [(api.store.pk,)]
