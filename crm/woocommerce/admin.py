@@ -157,11 +157,12 @@ class KeptAsideAdmin(ReadOnlyAdmin):
 
     @action(description=_("Try again"), permissions=["retry"])
     def retry_selected(self, request, queryset):
-        at, left = timezone.now(), 0
+        at = timezone.now()
         waiting = queryset.unresolved()
         count = waiting.count()
         for store in {kept.store for kept in waiting.select_related("store")}:
-            left += sync.retry_kept_aside(store, at, waiting.filter(store=store))
+            sync.retry_kept_aside(store, at, waiting.filter(store=store))
+        left = waiting.count()
         text = ngettext("%(count)d object is mirrored now.", "%(count)d objects are mirrored now.", count - left)
         messages.success(request, text % {"count": count - left})
         if left:

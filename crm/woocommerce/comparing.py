@@ -25,14 +25,14 @@ MODELS = {
 }
 
 
-def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **params) -> None:
-    """Walk through the shop's numbers and dates, which are a quarter of the work of full pages.
+def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gmt", **params) -> None:
+    """Walk through the shop's numbers and dates, which are a quarter of the work of full pages; without `fields`, through all of it.
 
     A page answers for the numbers from the page before up to its last: what is held in between and not on it is asked for one by one.
     """
     state = walk.state
     model = MODELS[resource]
-    pages = Paging(walk, endpoint_of(resource), params | {"_fields": fields})
+    pages = Paging(walk, endpoint_of(resource), params | ({"_fields": fields} if fields else {}))
     for page in pages:
         rows = page.numbered
         start = min([state.position, *(woo_id - 1 for woo_id in rows)])
@@ -48,11 +48,16 @@ def compare(walk: Walk, resource: str, fields: str = "id,date_modified_gmt", **p
         }
         live = {woo_id for woo_id, (_, deleted_at) in known.items() if not deleted_at}
         wanted = {woo_id for woo_id, row in rows.items() if mapping.is_order(row)}
-        differing = [woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))]
-        if resource == "orders":
-            differing += _with_other_refunds(walk, rows, set(differing))
-        for chunk in walks.chunks(sorted(differing)):
-            _heal(walk, resource, walks.named(walk.client, endpoint_of(resource), chunk, **params), set(chunk), live)
+        if fields:
+            differing = [woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))]
+            if resource == "orders":
+                differing += _with_other_refunds(walk, rows, set(differing))
+            for chunk in walks.chunks(sorted(differing)):
+                _heal(
+                    walk, resource, walks.named(walk.client, endpoint_of(resource), chunk, **params), set(chunk), live
+                )
+        else:
+            _heal_by(walk, resource, page.rows)
         walks.read_again(walk, resource, live - set(rows))
         # What a page has of the one before was counted there.
         before = state.position
@@ -76,15 +81,12 @@ def _heal(walk: Walk, resource: str, found: list[dict], asked: set[int], live: s
         counts.update(missing=len(asked - live), stale=len(asked & live), healed=saved.written)
 
 
-def compare_whole(walk: Walk, resource: str, **params) -> None:
-    """For what changes without a date: read whole, and then compare the numbers for what was deleted."""
-    if not walk.state.position:
-        for page in walk.client.pages(endpoint_of(resource), **params):
-            with walk.step() as count, drift.healing(walk) as counts:
-                saved = SAVERS[resource](walk.store, page.rows, timezone.now())
-                count(saved, len(page.rows))
-                counts.update(missing=saved.created, stale=saved.updated, healed=saved.written)
-    compare(walk, resource, **params)
+def _heal_by(walk: Walk, resource: str, rows: list[dict]) -> None:
+    """Save whole objects: what has no date differs if it is not what is held, to the letter."""
+    with walk.step() as count, drift.healing(walk) as counts:
+        saved = SAVERS[resource](walk.store, rows, timezone.now(), revive=True)
+        count(saved, 0)
+        counts.update(missing=saved.created, stale=saved.updated, healed=saved.written)
 
 
 def differs(row: dict, held: tuple[datetime | None, datetime | None] | None) -> bool:
@@ -119,12 +121,12 @@ def categories(walk: Walk) -> None:
 
 def coupons(walk: Walk) -> None:
     # How often a coupon was used changes no date.
-    compare_whole(walk, "coupons")
+    compare(walk, "coupons", None)
 
 
 def reviews(walk: Walk) -> None:
     # Neither does that somebody approved a review, or changed its words.
-    compare_whole(walk, "reviews", status="all")
+    compare(walk, "reviews", None, status="all")
 
 
 def products(walk: Walk) -> None:

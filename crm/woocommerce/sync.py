@@ -6,6 +6,7 @@ few minutes and with an overlap, closes the gaps, and the comparison finds what 
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from crm.stores.models import Store
 
-from . import comparing, identity, runs, walks
+from . import comparing, identity, rereads, runs, walks
 from .client import Client
 from .errors import WooCommerceError
 from .models import KeptAside, Resource, SyncState
@@ -51,6 +52,8 @@ class Busy(Exception):
 class Result:
     # False: the time ran out; the next run goes on there.
     is_finished: bool = True
+    # What that one is to be asked for: what was asked for at first, until only the poll after it is left.
+    mode: str = Mode.CHANGES
     errors: list[WooCommerceError] = field(default_factory=list)
 
 
@@ -68,7 +71,7 @@ def run(
     Raises Busy, and WooCommerceError when the shop can't be reached; what it refuses of one kind only (no right to see
     coupons) is among the result's errors. What it did is on record as a SyncRun.
     """
-    result = Result()
+    result = Result(mode=mode)
     with (
         alone(store),
         client or Client(store) as client,
@@ -79,14 +82,15 @@ def run(
         guard = identity.Guard(store, client)
         retry_kept_aside(store, timezone.now())
         try:
-            is_open = plan(store, mode, timezone.now())
+            left_open = plan(store, mode, timezone.now())
             if store.halted or record.run.mode != Mode.CHANGES:
                 guard.sure(thorough=True)
-            if is_open:
-                # Meanwhile other things have changed.
-                _walk(store, readers, record, deadline, guard, result)
-                plan(store, Mode.CHANGES, timezone.now())
             _walk(store, readers, record, deadline, guard, result)
+            # Meanwhile other things have changed; of a poll's last slice the next poll is near.
+            if left_open and (left_open != Mode.CHANGES or deadline is None):
+                result.mode = Mode.CHANGES
+                plan(store, Mode.CHANGES, timezone.now())
+                _walk(store, readers, record, deadline, guard, result)
         except OutOfTime:
             result.is_finished = False
             record.note()
@@ -137,17 +141,19 @@ def alone(store: Store):
 
 
 @transaction.atomic
-def plan(store: Store, mode: str, at: datetime) -> bool:
-    """Open the walks of a run, unless as much is open already; returns whether it is."""
+def plan(store: Store, mode: str, at: datetime) -> str:
+    """Open the walks of a run, unless as much is open already; returns the mode of those, or nothing."""
     states = {state.resource: state for state in SyncState.objects.select_for_update().filter(store=store)}
-    if any(state.finished_at is None and runs.EXTENT[state.mode] >= runs.EXTENT[mode] for state in states.values()):
-        return True
+    left_open = [state.mode for state in states.values() if state.finished_at is None]
+    most = max(left_open, key=runs.EXTENT.__getitem__, default="")
+    if most and runs.EXTENT[most] >= runs.EXTENT[mode]:
+        return most
     for resource in STEPS:
         if state := states.get(resource):
             _restart(state, mode, at)
         else:
             SyncState.objects.create(store=store, resource=resource, mode=Mode.FULL, started_at=at)
-    return False
+    return ""
 
 
 def _restart(state: SyncState, mode: str, at: datetime) -> None:
@@ -162,13 +168,15 @@ def _restart(state: SyncState, mode: str, at: datetime) -> None:
     state.save()
 
 
-def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | None = None) -> int:
-    """Try again what could not be mirrored: this version of the program may know better. Returns how many stay aside."""
+def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | None = None) -> None:
+    """Try again what could not be mirrored, the 500 that wait longest: this version of the program may know better."""
     if waiting is None:
         waiting = KeptAside.objects.for_store(store).unresolved()
-    rows = list(waiting.order_by("pk")[:500])
-    left = 0
+    pks: dict[str, list[int]] = defaultdict(list)
+    for resource, pk in waiting.order_by("pk").values_list("resource", "pk")[:500]:
+        pks[resource].append(pk)
     for resource in STEPS:
-        if payloads := [kept.as_json() for kept in rows if kept.resource == resource]:
-            left += len(SAVERS[resource](store, payloads, at).kept_aside)
-    return left
+        # Few at once: what is wrong with one may be its size.
+        for chunk in rereads.batched(pks[resource], 10):
+            rows = KeptAside.objects.filter(pk__in=chunk).order_by("pk")
+            SAVERS[resource](store, [kept.as_json() for kept in rows], at)

@@ -149,7 +149,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
         waiting = KeptAside.objects.for_store(store).unresolved()
         rows = waiting.filter(pk__in=self._numbers(request)) if "row" in request.POST else waiting
         count = rows.count()
-        left = sync.retry_kept_aside(store, timezone.now(), rows)
+        sync.retry_kept_aside(store, timezone.now(), rows)
+        left = rows.count()
         mirrored = ngettext("%(count)d object is mirrored now.", "%(count)d objects are mirrored now.", count - left)
         stays = ngettext("%(count)d object stays aside.", "%(count)d objects stay aside.", left)
         return f"{mirrored % {'count': count - left}} {stays % {'count': left}}"

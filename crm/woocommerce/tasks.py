@@ -26,8 +26,9 @@ def poll() -> None:
 
 
 def compare() -> None:
-    for pk in Store.objects.connected().values_list("pk", flat=True):
-        enqueue_sync(pk, SyncState.Mode.COMPARE)
+    for store in Store.objects.connected():
+        # On record, so that a poll which is at it just now puts it off and not away until the next night.
+        ask_for_sync(store, SyncState.Mode.COMPARE)
     runs.forget_old(timezone.now())
 
 
@@ -55,8 +56,7 @@ def sync_store(store_id: int, mode: str) -> None:
         SyncState.objects.filter(store=store, error="").unfinished().update(error=str(error))
         return
     if not result.is_finished:
-        # Whatever was opened is gone on with; nothing new is opened, since the mode is the same.
-        enqueue_sync(store_id, mode)
+        enqueue_sync(store_id, result.mode)
     elif after := runs.wanted([store_id]).get(store_id):
         enqueue_sync(store_id, after)
 

@@ -90,9 +90,11 @@ class Walk:
         state = self.state
         until = state.window_until
         if until:
+            clock = until
             # What the shop's own stamps say, if they are behind its clock.
             until = min(until, max(state.newest_seen or until - SKEW, until - SKEW))
-            state.cursor = max(state.cursor, until) if state.cursor else until
+            # A cursor beyond the shop's clock was taken before that was set back: until it had caught up, changes would be missed.
+            state.cursor = max(state.cursor, until) if state.cursor and state.cursor <= clock else until
         state.finished_at, state.error = timezone.now(), ""
         state.save(update_fields=["cursor", "finished_at", "error"])
         self.report(state)

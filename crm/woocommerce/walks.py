@@ -123,10 +123,10 @@ def buyers(walk: Walk) -> None:
         found = found | held.filter(orders__synced_at__gte=state.started_at, synced_at__lt=state.started_at)
     numbers = [number for number in found.order_by("woo_id").values_list("woo_id", flat=True).distinct() if number]
     for chunk, rows in walk.each(lambda client, chunk: named(client, "customers", chunk, role="all"), chunks(numbers)):
+        # Before the place moves: the time may be over in the midst of them.
+        read_again(walk, "customers", set(chunk) - {row["id"] for row in rows})
         with walk.step(position=chunk[-1]) as count:
             count(save_customers(walk.store, rows, timezone.now()), len(rows))
-            missing = set(chunk) - {row["id"] for row in rows}
-        read_again(walk, "customers", missing)
 
 
 def refunds(walk: Walk) -> None:
@@ -177,24 +177,22 @@ def named(client: Client, endpoint: str, numbers: list[int], **params) -> list[d
 
 def read_again(walk: Walk, resource: str, numbers: Iterable[int]) -> None:
     """Read objects that a list did not have, one by one: only the shop's own word makes one a deleted one."""
-    answers = walk.readers.each(
-        lambda client, woo_id: one(client, f"{endpoint_of(resource)}/{woo_id}"), sorted(numbers)
-    )
-    try:
-        for woo_id, payload in answers:
-            at = timezone.now()
-            with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
-                if payload is None:
-                    mark_deleted(walk.store, resource, [woo_id], at)
-                    count(Saved(updated=1), 0)
-                    counts.update(gone=1, healed=1)
-                else:
-                    saved = SAVERS[resource](walk.store, [payload], at, revive=True)
-                    count(saved, 1)
-                    kind = "trashed" if payload.get("status") == "trash" else "stale"
-                    counts.update({kind: saved.written}, healed=saved.written)
-    finally:
-        answers.close()
+
+    def ask(client: Client, woo_id: int) -> dict | None:
+        return one(client, f"{endpoint_of(resource)}/{woo_id}")
+
+    for woo_id, payload in walk.each(ask, sorted(numbers)):
+        at = timezone.now()
+        with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
+            if payload is None:
+                mark_deleted(walk.store, resource, [woo_id], at)
+                count(Saved(updated=1), 0)
+                counts.update(gone=1, healed=1)
+            else:
+                saved = SAVERS[resource](walk.store, [payload], at, revive=True)
+                count(saved, 1)
+                kind = "trashed" if payload.get("status") == "trash" else "stale"
+                counts.update({kind: saved.written}, healed=saved.written)
 
 
 def one(client: Client, endpoint: str) -> dict | None:

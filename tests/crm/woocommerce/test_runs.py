@@ -123,6 +123,15 @@ def test_the_poll_takes_along_what_waits(imported):
     assert [task.task["args"] for task in OrmQ.objects.all()] == [(imported.pk, "full")]
 
 
+def test_a_nightly_comparison_that_meets_a_poll_comes_after_it(imported):
+    tasks.compare()
+    OrmQ.objects.all().delete()  # its task found the store busy
+
+    tasks.sync_store(imported.pk, Mode.CHANGES)
+
+    assert [task.task["args"] for task in OrmQ.objects.all()] == [(imported.pk, "compare")]
+
+
 def test_two_runs_of_a_store_cant_go_on_at_once(store):
     SyncRun.objects.create(store=store, mode="full", outcome="running", started_at=NOW)
 

@@ -183,6 +183,20 @@ def test_the_cursor_is_the_shops_clock(shop_store_at):
     assert Order.objects.get(woo_id=order).status == "completed"
 
 
+def test_a_clock_that_is_set_back_hides_no_order(shop_store_at):
+    demo, store, clock = shop_store_at(hours=8)
+    sync.run(store)
+    clock[0] -= timedelta(hours=8)
+    order = an_order(demo, status="processing")["id"]
+
+    for _ in range(2):
+        clock[0] += timedelta(minutes=5)
+        sync.run(store)
+
+    assert Order.objects.filter(woo_id=order).exists()
+    assert SyncState.objects.get(resource="orders").cursor <= demo.shop.now()
+
+
 @pytest.fixture
 def shop_store_at(db):
     """A shop whose clock goes wrong by so much, and its store."""
@@ -405,6 +419,40 @@ def test_comparison_of_what_is_right_writes_nothing(demo, shop_store):
     assert image(shop_store) == before
     assert not SyncState.objects.filter(resource="orders", written__gt=0).exists()
     assert not any(path.startswith("orders/") and "refunds" not in path for path in paths(demo))
+
+
+def test_a_comparison_of_more_coupons_than_time_goes_on_where_it_was(demo, shop_store, monkeypatch):
+    monkeypatch.setattr("crm.woocommerce.client.PER_PAGE", 8)
+    coupons = [demo.shop.add_coupon(code=f"many{n}")["id"] for n in range(40)]
+    sync.run(shop_store)
+    Coupon.objects.filter(woo_id=coupons[0]).update(usage_count=9, digest="x")
+    del demo.shop.rows["coupons"][coupons[-1]]
+    paths(demo)
+
+    result = sync.run(shop_store, mode=Mode.COMPARE, seconds=0)
+    while not result.is_finished:
+        result = sync.run(shop_store, mode=result.mode, seconds=0)
+
+    assert Coupon.objects.get(woo_id=coupons[0]).usage_count == 0
+    assert Coupon.objects.get(woo_id=coupons[-1]).deleted_at
+    # In steps of five, once for the comparison and once for the poll after it: neither begins again.
+    assert paths(demo).count("coupons") <= 20
+
+
+def test_what_is_gone_is_asked_for_in_as_many_runs_as_it_takes(demo, shop_store):
+    sync.run(shop_store)
+    listed = [order["id"] for order in demo.shop.rows["orders"].values() if order["status"] == "completed"]
+    for order in listed:
+        demo.shop.delete(order)
+
+    slices = 0
+    result = sync.run(shop_store, mode=Mode.COMPARE, seconds=0)
+    while not result.is_finished:
+        slices += 1
+        result = sync.run(shop_store, mode=result.mode, seconds=0)
+
+    assert not Order.objects.filter(woo_id__in=listed, deleted_at=None).exists()
+    assert slices >= len(listed) > 2
 
 
 # --- the command ---

@@ -199,3 +199,14 @@ def test_the_page_costs_the_same_for_a_lot(owner, store, django_assert_max_num_q
 
     with django_assert_max_num_queries(26):
         text(owner, store)
+
+
+def test_of_more_than_are_tried_at_once_none_is_called_mirrored(owner, store):
+    KeptAside.objects.bulk_create(
+        KeptAside(store=store, resource="orders", woo_id=n, payload=f'{{"id": {n}, "total": "NaN"}}', error="?")
+        for n in range(1, 502)
+    )
+
+    page = press(owner, store, "retry").content.decode()
+
+    assert "0 objects are mirrored now. 501 objects stay aside." in page
