@@ -329,6 +329,7 @@ def test_every_currencys_defaults_fit_the_columns(currency):
 STEPS = ["refund lines", "refund share", "cancel", "restore", "dearer", "cheaper", "join", "second order"]
 
 
+@pytest.mark.timeout(400)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.sampled_from(STEPS), max_size=6),

@@ -478,6 +478,7 @@ VERSIONS = [
 _stores = itertools.count()
 
 
+@pytest.mark.timeout(400)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(range(len(VERSIONS))), max_size=12),
