@@ -22,7 +22,17 @@ class LoyaltyConfig(AppConfig):
         panels.panel("loyalty/panel.html", statements.for_staff, 20)
         # News of an account and no order: what becomes of an order does not matter to it.
         about_points = {"purpose": kinds.Purpose.LOYALTY, "not_for_statuses": ()}
-        kinds.register("birthday", template="loyalty/mail/birthday", label=_("Birthday gift"), **about_points)
+        for name, template, label in [
+            ("birthday", "birthday", _("Birthday gift")),
+            ("points-expiring", "expiring", _("Points will expire")),
+            ("tier-reached", "tier_reached", _("A tier was reached")),
+            ("tier-ending", "tier_ending", _("A tier will end")),
+            ("referral-rewarded", "referral_rewarded", _("Reward for an invited friend")),
+            ("referral-welcome", "referral_welcome", _("Welcome gift for an invited friend")),
+            ("referral-declined", "referral_declined", _("An invited friend does not count")),
+        ]:
+            kinds.register(name, template=f"loyalty/mail/{template}", label=label, **about_points)
+        schedules.every(24 * 60, "tiers and expiry of points", "loyalty.tasks.each_night")
         schedules.every(60, "gifts, and points of those who left", "loyalty.tasks.each_hour")
         schedules.every(15, "release pending points", "loyalty.tasks.release")
         schedules.every(24 * 60, "prove the points ledger", "loyalty.tasks.prove")

@@ -24,6 +24,8 @@ def title(entry: LedgerEntry) -> str:
     """What an entry is for, in a few words."""
     if "moved" in entry.rule:
         return _("Points of your orders as a guest")
+    if gift := _gifts().get(entry.rule.get("why", "")):
+        return gift
     if entry.order and entry.kind in (Kind.EARN, Kind.REVERSE):
         words = {
             "changed": _("Change of order %(number)s"),
@@ -50,6 +52,15 @@ def title(entry: LedgerEntry) -> str:
         Kind.EXPIRE: _("Expired"),
         Kind.ADJUST: _("Adjusted by the shop"),
     }[Kind(entry.kind)]
+
+
+def _gifts() -> dict[str, str]:
+    return {
+        "birthday": _("Birthday gift"),
+        "referral": _("A friend you invited"),
+        "welcome": _("Welcome gift"),
+        "left": _("You left the programme"),
+    }
 
 
 def explain(entry: LedgerEntry) -> list[str]:

@@ -1,4 +1,4 @@
-"""What customers fill in about themselves in the portal."""
+"""What customers and their friends fill in on the portal's pages."""
 
 from datetime import date
 
@@ -14,7 +14,7 @@ def months() -> list[tuple[int, str]]:
 
 
 class BirthdayForm(forms.Form):
-    day = forms.TypedChoiceField(label=_("Day"), coerce=int, choices=[(day, day) for day in range(1, 32)])
+    day = forms.TypedChoiceField(label=_("Day of the month"), coerce=int, choices=[(day, day) for day in range(1, 32)])
     month = forms.TypedChoiceField(label=_("Month"), coerce=int, choices=months)
 
     def clean(self):
@@ -25,3 +25,12 @@ class BirthdayForm(forms.Form):
             except ValueError:
                 raise forms.ValidationError(_("That month has no such day.")) from None
         return values
+
+
+class FriendForm(forms.Form):
+    email = forms.EmailField(
+        label=_("Email address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
+        help_text=_("Order with this address."),
+    )

@@ -3,10 +3,11 @@
 from itertools import groupby
 
 from django.db.models import prefetch_related_objects
+from django.utils import timezone
 
 from crm.events.subscribing import on
 
-from . import birthdays, earning, ledger, members, occasions, programs, usable
+from . import birthdays, earning, ledger, members, occasions, programs, referrals, tiers, usable
 from .occasions import Fact, Kind
 
 
@@ -69,6 +70,35 @@ def merge_members(events):
         guest_id, customer_id = event.data["guest_id"], event.data["customer_id"]
         members.merge(event.store, guest_id, customer_id)
         birthdays.merge(guest_id, customer_id)
+        referrals.merge(guest_id, customer_id)
+        tiers.merge(event.store, guest_id, customer_id, timezone.now())
+
+
+@on("order.paid", "points.earned", "member.joined")
+def lift_tiers(events):
+    for store, group in _by_store(events):
+        tiers.check(store, {event.customer_id for event in group if event.customer_id}, timezone.now())
+
+
+@on("member.left")
+def leave_tiers(events):
+    for store, group in _by_store(events):
+        tiers.leave(store, {event.customer_id for event in group if event.customer_id}, timezone.now())
+
+
+@on(
+    "order.paid",
+    "order.completed",
+    "order.updated",
+    "order.cancelled",
+    "order.refunded",
+    "order.deleted",
+    "order.restored",
+    "shipment.delivered",
+)
+def follow_friends(events):
+    for store, group in _by_store(events):
+        referrals.follow(store, {event.order_id for event in group if event.order_id}, timezone.now())
 
 
 @on("customer.joined")

@@ -3,7 +3,7 @@ from itertools import islice
 
 from django.utils import timezone
 
-from . import birthdays, members, proof, usable
+from . import birthdays, expiry, members, proof, referrals, tiers, usable
 from .models import Program
 
 logger = logging.getLogger(__name__)
@@ -25,8 +25,13 @@ def release() -> None:
 
 
 def each_hour() -> None:
-    """What is due by a store's own clock: gifts, and points of those who left."""
-    _in_each_store(birthdays.give, members.drop_points)
+    """What is due by a store's own clock: gifts, rewards for friends, and points of those who left."""
+    _in_each_store(birthdays.give, referrals.reward, members.drop_points)
+
+
+def each_night() -> None:
+    """What looks at all members of a store: years of tiers, and points that expire."""
+    _in_each_store(tiers.nightly, expiry.run, referrals.tidy)
 
 
 def _in_each_store(*passes) -> None:

@@ -1,11 +1,13 @@
 from django.urls import path
 
-from . import views
+from .views import members, points
 
 urlpatterns = [
-    path("s/<slug:slug>/points/", views.points, name="loyalty-points"),
-    path("s/<slug:slug>/membership/", views.membership, name="loyalty-membership"),
-    path("s/<slug:slug>/membership/join/", views.join, name="loyalty-join"),
-    path("s/<slug:slug>/membership/leave/", views.leave, name="loyalty-leave"),
-    path("s/<slug:slug>/membership/birthday/", views.birthday, name="loyalty-birthday"),
+    path("s/<slug:slug>/points/", points.points, name="loyalty-points"),
+    path("s/<slug:slug>/membership/", members.membership, name="loyalty-membership"),
+    path("s/<slug:slug>/membership/join/", members.join, name="loyalty-join"),
+    path("s/<slug:slug>/membership/leave/", members.leave, name="loyalty-leave"),
+    path("s/<slug:slug>/membership/birthday/", members.birthday, name="loyalty-birthday"),
+    path("s/<slug:slug>/membership/link/", members.link, name="loyalty-link"),
+    path("s/<slug:slug>/invite/<str:code>/", members.invited, name="loyalty-invited"),
 ]

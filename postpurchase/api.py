@@ -25,7 +25,16 @@ from crm.woocommerce.sync_api import (
     WebhookDeliveryViewSet,
     WebhookRepairView,
 )
-from loyalty.api import AccountViewSet, CampaignViewSet, EntryViewSet, MemberViewSet, RuleViewSet, TrialViewSet
+from loyalty.api import (
+    AccountViewSet,
+    CampaignViewSet,
+    EntryViewSet,
+    MemberViewSet,
+    ReferralViewSet,
+    RuleViewSet,
+    TierViewSet,
+    TrialViewSet,
+)
 from support.api import MessageViewSet, TicketViewSet
 
 router = SimpleRouter()
@@ -50,6 +59,8 @@ router.register("loyalty/members", MemberViewSet, "loyalty-member")
 router.register("loyalty/rules", RuleViewSet, "loyalty-rule")
 router.register("loyalty/campaigns", CampaignViewSet, "loyalty-campaign")
 router.register("loyalty/trials", TrialViewSet, "loyalty-trial")
+router.register("loyalty/tiers", TierViewSet, "loyalty-tier")
+router.register("loyalty/referrals", ReferralViewSet, "loyalty-referral")
 
 
 @csrf_exempt

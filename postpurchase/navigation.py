@@ -29,6 +29,7 @@ GROUPS = [
             ("loyalty.LedgerEntry", "list_alt"),
             ("loyalty.Adjustment", "how_to_reg"),
             ("loyalty.Member", "card_membership"),
+            ("loyalty.Referral", "group_add"),
             ("loyalty.EarningRule", "rule"),
             ("loyalty.Campaign", "campaign"),
             ("loyalty.Occasion", "redeem"),

@@ -200,6 +200,8 @@ ACCOUNT_RATE_LIMITS = {
     "request_login_code": "20/m/ip,3/m/key,12/h/key",
     # Order numbers can be counted through and postcodes guessed.
     "track_order": "20/10m/ip,8/h/key",
+    # Somebody who enters strangers' addresses.
+    "accept_invitation": "20/h/ip,3/h/key",
 }
 # Behind a proxy everyone would else share its address, and so the limits.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=1 if env_bool("BEHIND_PROXY", False) else 0)

@@ -49,6 +49,8 @@ class Kind:
 PUBLIC = {"ownedbya shop", "shop-of-ownedbya", "help@ownedbya.example", "://ownedbya.example", "ownedbya.example"}
 # What stands on the shop's shelves is for everybody.
 PUBLIC |= {"ownedbya shelf", "ownedbyc shelf"}
+# And so is what its programme calls its tiers.
+PUBLIC |= {"ownedbya gold"}
 A_ROW = dict.fromkeys(("viewer", "agent", "owner", "superuser"), "ownedbya")
 
 public = Kind(answers(200), answers(405))
@@ -175,6 +177,12 @@ ROUTES = {
     "push-detail": api_row,
     "push-retry": api_row_act,
     "push-withdraw": api_row_act,
+    "loyalty-tier-list": api,
+    "loyalty-tier-detail": api_row,
+    "loyalty-referral-list": api,
+    "loyalty-referral-detail": api_row,
+    "loyalty-referral-approve": api_row_act,
+    "loyalty-referral-decline": api_row_act,
     # sign-in
     "account_login": Kind(answers(200), answers(200)),
     # the second factor: each one's own; these people have neither one nor a password
@@ -200,6 +208,8 @@ ROUTES = {
     "loyalty-points": portal,
     "loyalty-membership": Kind(portal.get, portal.post),
     "loyalty-join": portal_act,
+    "loyalty-link": portal_act,
+    "loyalty-invited": Kind(answers(200), answers(400), {"anonymous": "ownedbya"}, frozenset({"ownedbya"})),
     "loyalty-leave": portal_act,
     "loyalty-birthday": Kind(portal_act.get, answers(302, customers=400, customer_elsewhere=403)),
     "portal-tickets": portal,
@@ -250,6 +260,17 @@ ROUTES = {
         answers(302, staff=403, owner=200, superuser=200, other_owner=403),
     ),
     "admin:loyalty_account_adjust": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
+    "admin:loyalty_membershipterms_preview": Kind(
+        answers(302, staff=200, other_owner=404), answers(302, staff=200, other_owner=404), A_ROW
+    ),
+    "admin:loyalty_referral_approve": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
+    "admin:loyalty_referral_decline": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),
@@ -356,6 +377,7 @@ ADMIN = {
     "loyalty.Account": mirror,
     "loyalty.LedgerEntry": mirror,
     "loyalty.Member": Rows("viewer agent owner", "", "agent owner"),
+    "loyalty.Referral": mirror,
     "loyalty.MembershipTerms": Rows("viewer agent owner", "owner"),
     "loyalty.Adjustment": mirror,
 }

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from crm.orders.models import Category, Customer, LineItem, Order, Product, Refund
@@ -229,6 +229,23 @@ def make_member(customer, **fields):
 
     defaults = {"joined_at": NOW, "joined_by": "portal"}
     return Member.objects.create(store=customer.store, customer=customer, **defaults | fields)
+
+
+def make_tier(program, name="Gold", threshold=1000, **fields):
+    from loyalty.models import Tier
+
+    defaults = {"key": name.lower().replace(" ", "-"), "threshold": Decimal(threshold)}
+    return Tier.objects.create(program=program, name=name, **defaults | fields)
+
+
+def make_referral(member, **fields):
+    """A friend who left an address at NOW and has two months to order."""
+    from loyalty.mailboxes import mailbox
+    from loyalty.models import Referral
+
+    email = fields.pop("friend_email", f"friend-{next(_count)}@mail.example")
+    defaults = {"created_at": NOW, "lapses_at": NOW + timedelta(days=60), "mailbox": mailbox(email)}
+    return Referral.objects.create(store=member.store, member=member, friend_email=email, **defaults | fields)
 
 
 # --- support ---

@@ -82,6 +82,7 @@ def url_of(world, route) -> str:
         "content_type_id": 1,
         "id": world.superuser.pk,
         "object_id": 1,
+        "code": side["loyalty.ReferralCode"].code,
         "ticket": ticket.pk,
         "number": ticket.number if "ticket" in route.name else order.number,
         "token": {
@@ -110,6 +111,8 @@ def body_of(world, route) -> dict:
     return {
         "ticket-list": {"subject": "Hi", "text": "Hi", "customer": world.a["orders.Customer"].pk},
         "message-list": {"text": "Hi"},
+        "loyalty-referral-approve": {"reason": "Neighbours"},
+        "loyalty-referral-decline": {"reason": "The same person"},
         "loyalty-member-list": {"customer": world.a["orders.Customer"].pk},
         "push-list": {
             "kind": "order_note",

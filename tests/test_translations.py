@@ -18,6 +18,8 @@ from crm.reviews import invitations
 from crm.shipping import pages
 from crm.shipping.models import ShipmentItem, Status
 from crm.work import drain
+from loyalty import expiry, tiers
+from loyalty.models import ReferralTerms
 from tests import factories
 
 LANGUAGES = ["hi", "mr"]
@@ -99,8 +101,14 @@ def everything(store, customer, order):
     """A customer with something on every page."""
     parcel = factories.make_shipment(order, carrier="other", carrier_name="डाक", status=Status.IN_TRANSIT)
     ShipmentItem.objects.create(shipment=parcel, line_item=order.line_items.order_by("pk").first(), quantity=1)
-    factories.make_program(store, name="")
+    program = factories.make_program(store, name="", expiry="lot")
+    factories.make_tier(program, "चाँदी", 10, key="silver")
+    factories.make_tier(program, "सोना", 100000, key="gold")
+    ReferralTerms.objects.create(program=program)
+    factories.make_referral(customer, state="declined", reason="cap")
     factories.make_account(customer, 1240)
+    expiry.date_lots(program)
+    tiers.nightly(store, timezone.now())
     ticket = factories.make_ticket(
         store, customer, order=order, subject="दीया टूटा है", text="क्या करूँ?", email=customer.email
     )
@@ -215,7 +223,19 @@ def test_every_state_of_a_parcel_speaks_the_language(reader, language, everythin
 
 # To staff, who read English.
 STAFFS = {"shop-trouble"}
-MAILS = ["thank-you", "shipped", "review-request", "ticket-opened", "ticket-reply", "birthday"]
+# With what their context holds.
+LOYALTY = {
+    "points-expiring": {"items": [{"day": "2026-07-01", "points": 5}, {"day": "2026-07-02", "points": 1}]},
+    "tier-reached": {"tier": "सोना", "perks": "", "until": "2026-12-31", "multiplier": "1.5"},
+    "tier-ending": {
+        "tier": "सोना", "lower": "चाँदी", "missing": "300.00", "measure": "spend", "last_day": "2026-12-31",
+        "drops_on": "2027-01-31",
+    },
+    "referral-rewarded": {},
+    "referral-welcome": {},
+    "referral-declined": {"friend": "ra•••@mail.example", "reason": "वही फ़ोन"},
+}  # fmt: skip
+MAILS = ["thank-you", "shipped", "review-request", "ticket-opened", "ticket-reply", "birthday", *LOYALTY]
 
 
 @pytest.mark.parametrize("kind", MAILS)
@@ -224,7 +244,14 @@ def test_every_mail_speaks_the_language_of_its_customer(language, everything, st
     type(customer).objects.update(language=f"{language}_IN")
     order.refresh_from_db()
     link = "https://pp.example/x/"
-    values = {"number": 7, "subject": "दीया", "text": "क्या करूँ?", "url": link, "review_url": link, "points": 5}
+    values = {
+        "number": 7,
+        "subject": "दीया",
+        "text": "क्या करूँ?",
+        "url": link,
+        "review_url": link,
+        "points": 5,
+    } | LOYALTY.get(kind, {})
     message = outbox.queue(store, kind, "b", order=order, context=values | {"shipment_id": everything["parcel"].pk})
 
     subject, text, page = compose.render(message)

@@ -19,7 +19,7 @@ from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
 from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncRun, SyncState
 from loyalty import trials
-from loyalty.models import Adjustment, MembershipTerms, RuleVersion, Trial
+from loyalty.models import Adjustment, MembershipTerms, ReferralCode, ReferralTerms, RuleVersion, Trial
 from support import tickets
 from tests import factories
 from tests.factories import NOW
@@ -158,6 +158,8 @@ def _side(mark, store) -> Side:
         Suppression.objects.create(store=store, email=f"bounced@{mark}.example", detail=f"{name} said"),
         Hold.objects.get(reason=f"ticket:{ticket.pk}"),
         factories.make_member(customer, joined_at=NOW),
+        ReferralCode.objects.create(store=store, customer=customer, code=f"code{customer.pk}"),
+        factories.make_referral(customer, friend_email=f"friend@{mark}.example", flags=["address"]),
         factories.make_delivery(store, {"id": 1, "number": mark}, source=f"https://{mark}.example"),
         SyncRun.objects.create(
             store=store, mode="changes", outcome="failed", started_at=NOW, finished_at=NOW, error=f"{name} sleeps"
@@ -188,7 +190,9 @@ def _people(side, store):
     for model in (ShippingSettings, ReviewSettings, MailSettings):
         _keep(side, model.objects.create(store=store))
     _keep(side, SyncState.objects.create(store=store, resource="orders"), Connection.objects.get(pk=store.pk))
-    _keep(side, factories.make_program(store, name=f"{name} Shop Points"), MembershipTerms.objects.get(store=store))
+    program = factories.make_program(store, name=f"{name} Shop Points")
+    _keep(side, program, MembershipTerms.objects.get(pk=program.pk), factories.make_tier(program, f"{name} Gold", 500))
+    ReferralTerms.objects.create(program=program)
     _keep(side, factories.make_occasion(store))
     for role in Membership.Role.values:
         side.staff[role] = factories.make_staff(

@@ -1,8 +1,11 @@
-"""Members for staff: who takes part since when and how, and the programme's terms for them."""
+"""Members for staff: who takes part since when and how, and in which tier."""
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import action, display
@@ -10,10 +13,11 @@ from unfold.widgets import UnfoldAdminEmailInputWidget
 
 from crm.orders.admin import link_to
 from crm.orders.models import Customer
+from crm.stores import formats
 from crm.stores.staff import Role, StoreFilter, StoreScopedAdmin, has_role
 
 from .. import members, programs
-from ..models import Member, MembershipTerms
+from ..models import Member, TierChange, TierStanding
 
 MAY_ENROL = {Role.OWNER, Role.AGENT}
 
@@ -57,7 +61,7 @@ class EnrolForm(forms.ModelForm):
 
 @admin.register(Member)
 class MemberAdmin(StoreScopedAdmin):
-    list_display = ["customer_shown", "state", "joined_at", "joined_by", "left_at", "points_until", "store"]
+    list_display = ["customer_shown", "state", "tier", "joined_at", "joined_by", "left_at", "points_until", "store"]
     list_filter = [PartFilter, "joined_by", ("store", StoreFilter)]
     list_select_related = ["customer", "store"]
     search_fields = ["customer__email", "customer__last_name"]
@@ -69,9 +73,13 @@ class MemberAdmin(StoreScopedAdmin):
     change_roles: set[str] = set()
     actions = ["leave"]
     fields = [
-        "customer_link", "joined_at", "joined_by", "left_at", "left_by", "points_until", "points_gone_at", "changed_by", "store",
+        "customer_link", "tier", "tiers_so_far", "joined_at", "joined_by", "left_at", "left_by", "points_until", "points_gone_at", "changed_by", "store",
     ]  # fmt: skip
-    readonly_fields = ["customer_link"]
+    readonly_fields = ["customer_link", "tier", "tiers_so_far"]
+
+    def get_queryset(self, request):
+        standing = TierStanding.objects.filter(customer=OuterRef("customer"))
+        return super().get_queryset(request).annotate(tier_name=Subquery(standing.values("tier__name")))
 
     def get_fields(self, request, obj=None):
         return self.fields if obj else ["store", "email"]
@@ -105,22 +113,16 @@ class MemberAdmin(StoreScopedAdmin):
     def customer_link(self, row):
         return link_to(row.customer)
 
+    @display(description=_("tier"), ordering="tier_name")
+    def tier(self, row):
+        return row.tier_name or "—"
+
+    @display(description=_("tiers so far"))
+    def tiers_so_far(self, row):
+        changes = TierChange.objects.filter(store=row.store_id, customer=row.customer_id).order_by("-pk")[:20]
+        said = ((formats.day(c.at, row.store.timezone), str(c), c.get_why_display()) for c in changes)
+        return format_html_join(mark_safe("<br>"), "{}: {} ({})", said) or "—"
+
     @display(description=_("state"), label={"member": "success", "left": "warning"})
     def state(self, row):
         return ("left", _("Has left")) if row.has_left else ("member", _("Takes part"))
-
-
-@admin.register(MembershipTerms)
-class MembershipTermsAdmin(StoreScopedAdmin):
-    list_display = ["__str__", "store", "enrolment"]
-    list_select_related = ["store"]
-    list_filter = [("store", StoreFilter)]
-    fieldsets = [
-        (None, {"fields": ["store"]}),
-        (_("Taking part"), {"fields": ["enrolment", "leaving_days"]}),
-    ]
-
-    def save_model(self, request, obj, form, change):
-        if "enrolment" in form.changed_data and obj.enrolment == obj.Enrolment.JOIN:
-            members.keep_holders(obj.store, timezone.now())
-        super().save_model(request, obj, form, change)

@@ -1,6 +1,7 @@
-"""Members for merchants' programs: who takes part, joining and leaving."""
+"""Members, tiers and invited friends for merchants' programs."""
 
 import django_filters as filters
+from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
@@ -13,8 +14,8 @@ from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
-from .. import members, programs
-from ..models import Member
+from .. import members, programs, referrals
+from ..models import Member, Referral, Tier
 
 
 class MemberSerializer(serializers.ModelSerializer):
@@ -85,3 +86,85 @@ def _program(store):
     if program is None:
         raise serializers.ValidationError(_("The store has no points programme."))
     return program
+
+
+class TierSerializer(serializers.ModelSerializer):
+    members = serializers.IntegerField(read_only=True, help_text=_("How many are in it now"))
+
+    class Meta:
+        model = Tier
+        fields = ["id", "key", "name", "threshold", "multiplier", "perks", "colour", "members"]
+        extra_kwargs = {
+            "threshold": {"help_text": _("Money, points or orders within the year, as the programme measures")},
+        }
+
+
+class TierViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
+    """The tiers that members reach."""
+
+    scope = "loyalty"
+    lookup_value_regex = r"\d{1,18}"
+    queryset = Tier.objects.annotate(members=Count("standings"))
+    serializer_class = TierSerializer
+
+
+class ReferralSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Referral
+        fields = [
+            "id", "member", "friend_email", "state", "reason", "flags", "order", "created_at", "lapses_at", "ordered_at",
+            "delivered_at", "due_at", "rewarded_at", "decided_at", "decision",
+        ]  # fmt: skip
+        extra_kwargs = {
+            "flags": {"help_text": _("What looks odd; it is not rewarded before somebody approves")},
+            "due_at": {"help_text": _("When the order can't be sent back any more")},
+        }
+
+
+class DecisionSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=300)
+
+
+class ReferralFilter(filters.FilterSet):
+    member = filters.NumberFilter("member_id")
+    email = EmailFilter("friend_email")
+    undecided = filters.BooleanFilter(method="filter_undecided")
+
+    class Meta:
+        model = Referral
+        fields = ["member", "email", "state"]
+
+    def filter_undecided(self, queryset, name, value):
+        return queryset.undecided() if value else queryset
+
+
+class ReferralViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
+    """Friends whom members invited, from the address they left to the reward."""
+
+    scope = "loyalty"
+    lookup_value_regex = r"\d{1,18}"
+    queryset = Referral.objects.all()
+    serializer_class = ReferralSerializer
+    filterset_class = ReferralFilter
+
+    @extend_schema(request=DecisionSerializer, responses=ReferralSerializer)
+    @action(detail=True, methods=["post"], serializer_class=DecisionSerializer)
+    def approve(self, request, pk):
+        """What looks odd is in order: the reward comes when it is due."""
+        return self._decide(request, referrals.approve)
+
+    @extend_schema(request=DecisionSerializer, responses=ReferralSerializer)
+    @action(detail=True, methods=["post"], serializer_class=DecisionSerializer)
+    def decline(self, request, pk):
+        """No reward; the member is told so, with the reason."""
+        return self._decide(request, referrals.decline)
+
+    def _decide(self, request, verb):
+        referral = self.get_object()
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            referral = verb(referral, None, serializer.validated_data["reason"], timezone.now())
+        except referrals.Decided:
+            raise serializers.ValidationError(_("It was rewarded or closed already.")) from None
+        return Response(ReferralSerializer(referral).data)

@@ -4,10 +4,13 @@ from .adjustments import Adjustment
 from .ledger import Account, Allocation, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program
+from .referrals import Referral, ReferralCode, ReferralTerms, Sighting
 from .rules import Campaign, EarningRule, Occasion, RuleVersion
+from .tiers import Tier, TierChange, TierStanding
 from .trials import Trial
 
 __all__ = [
-    "Account", "Adjustment", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member", "MembershipTerms",
-    "Occasion", "Program", "RuleVersion", "Trial",
+    "Account", "Adjustment", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member",
+    "MembershipTerms", "Occasion", "Program", "Referral", "ReferralCode", "ReferralTerms", "RuleVersion", "Sighting",
+    "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip

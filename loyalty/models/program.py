@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from crm.stores.models import Store
 
 from ..rules import Rule
-from .terms import MemberTerms
+from .terms import ExpiryTerms, MemberTerms, TierTerms
 
 
 class ProgramQuerySet(models.QuerySet):
@@ -24,7 +24,7 @@ def _cap(name):
     )
 
 
-class Program(MemberTerms, models.Model):
+class Program(MemberTerms, ExpiryTerms, TierTerms, models.Model):
     """How a store's customers earn points. A change of it never changes what was earned before."""
 
     class Rounding(models.TextChoices):

@@ -303,7 +303,12 @@ def test_the_owner_makes_it_a_programme_to_join_and_holders_stay_members(client,
     make_account(away, 10)
     members.leave(program, away, "portal", timezone.now())
     client.force_login(make_staff(store))
-    form = {"enrolment": "join", "leaving_days": 14}
+    form = {
+        "enrolment": "join", "leaving_days": 14, "expiry": "never", "expiry_months": 12, "tier_measure": "spend",
+        "tier_window": "calendar", "tier_grace_days": 30, "tier_notice_days": 30,
+    }  # fmt: skip
+    for name in ("tiers", "referral_terms"):
+        form |= {f"{name}-TOTAL_FORMS": 0, f"{name}-INITIAL_FORMS": 0}
 
     client.post(f"/admin/loyalty/membershipterms/{program.pk}/change/", form)
 

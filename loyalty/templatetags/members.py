@@ -1,0 +1,20 @@
+from datetime import date
+from decimal import Decimal
+
+from django import template
+
+from crm.stores import formats
+
+register = template.Library()
+
+
+@register.filter
+def iso_day(value: str) -> str:
+    """The day that a mail's context keeps as `2026-06-30`, in the reader's words."""
+    return formats.day(date.fromisoformat(value))
+
+
+@register.simple_tag
+def tier_amount(measure: str, value: str | Decimal, currency: str) -> str:
+    """An amount of what tiers are counted in: money, or a number of points or orders."""
+    return formats.money(value, currency) if measure == "spend" else formats.number(Decimal(value))

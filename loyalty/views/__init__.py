@@ -1,0 +1,5 @@
+"""The portal's pages of points."""
+
+from . import members, points
+
+__all__ = ["members", "points"]
