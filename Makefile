@@ -47,7 +47,7 @@ clean:
 		.venv/bin/python -m postpurchase.demo.run stop && \
 		for folder in var/postgres* var/chaos/postgres; do .venv/bin/python -m postpurchase.database stop "$$folder"; done; \
 	fi
-	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-bench var .pytest_cache .mypy_cache .ruff_cache
 	find postpurchase crm support loyalty tests -name __pycache__ -prune -exec rm -rf {} +
 	find postpurchase crm support loyalty -name '*.mo' -exec rm -f {} +
 

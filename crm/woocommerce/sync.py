@@ -14,7 +14,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, When
 from django.utils import timezone
 
 from crm.stores.models import Store
@@ -25,7 +25,7 @@ from .errors import WooCommerceError
 from .models import KeptAside, Resource, SyncState
 from .readers import Readers
 from .saving import SAVERS
-from .walking import NotSure, OutOfTime, Walk
+from .walking import NotSure, OutOfTime, Walk, write_down
 
 Mode = SyncState.Mode
 
@@ -102,26 +102,36 @@ def run(
 def _walk(store, readers, report, deadline, guard, result) -> None:
     order = list(STEPS)
     states = SyncState.objects.filter(store=store).unfinished()
-    for state in sorted(states, key=lambda state: order.index(state.resource)):
-        walk = Walk(store, readers, state, report, deadline, guard.is_sure)
-        compare = comparing.STEPS.get(state.resource) if state.mode == Mode.COMPARE else None
-        step = compare or STEPS[state.resource]
-        try:
+    quiet: list[SyncState] = []
+    try:
+        for state in sorted(states, key=lambda state: order.index(state.resource)):
+            walk = Walk(store, readers, state, report, deadline, guard.is_sure)
             try:
-                step(walk)
-            except NotSure:
-                # A poll has found something: now is the time to ask, outside any transaction; its page is read once more.
-                guard.sure()
-                walk.is_sure = True
-                step(walk)
-        except WooCommerceError as error:
-            is_refused = error.status in (403, 404)
-            walk.fail(str(error), close=is_refused)
-            if not is_refused:
-                raise
-            result.errors.append(error)
-        else:
-            walk.finish()
+                _walk_through(walk, guard)
+            except WooCommerceError as error:
+                is_refused = error.status in (403, 404)
+                walk.fail(str(error), close=is_refused)
+                if not is_refused:
+                    raise
+                result.errors.append(error)
+            else:
+                walk.finish()
+                if not walk.has_saved:
+                    quiet.append(state)
+    finally:
+        write_down(quiet)
+
+
+def _walk_through(walk: Walk, guard: identity.Guard) -> None:
+    compare = comparing.STEPS.get(walk.state.resource) if walk.state.mode == Mode.COMPARE else None
+    step = compare or STEPS[walk.state.resource]
+    try:
+        step(walk)
+    except NotSure:
+        # A poll has found something: now is the time to ask, outside any transaction; its page is read once more.
+        guard.sure()
+        walk.is_sure = True
+        step(walk)
 
 
 @contextmanager
@@ -148,24 +158,31 @@ def plan(store: Store, mode: str, at: datetime) -> str:
     most = max(left_open, key=runs.EXTENT.__getitem__, default="")
     if most and runs.EXTENT[most] >= runs.EXTENT[mode]:
         return most
-    for resource in STEPS:
-        if state := states.get(resource):
-            _restart(state, mode, at)
-        else:
-            SyncState.objects.create(store=store, resource=resource, mode=Mode.FULL, started_at=at)
+    _restart(SyncState.objects.filter(store=store), mode, at)
+    SyncState.objects.bulk_create(
+        SyncState(store=store, resource=resource, mode=Mode.FULL, started_at=at)
+        for resource in STEPS
+        if resource not in states
+    )
     return ""
 
 
-def _restart(state: SyncState, mode: str, at: datetime) -> None:
-    state.mode, state.started_at, state.finished_at, state.error = mode, at, None, ""
-    state.page = state.offset = state.read = state.written = state.kept_aside = state.left_out = 0
-    state.total = state.window_until = state.newest_seen = None
+def _restart(states: QuerySet[SyncState], mode: str, at: datetime) -> None:
     is_poll = mode == Mode.CHANGES
-    state.window_after = state.cursor - walks.OVERLAP if is_poll and state.cursor else None
-    # Of customers a poll reads those above the highest known number.
-    if not is_poll or state.resource != Resource.CUSTOMERS:
-        state.position = 0
-    state.save()
+    nothing = dict.fromkeys(("page", "offset", "read", "written", "kept_aside", "left_out"), 0)
+    states.update(
+        mode=mode,
+        started_at=at,
+        finished_at=None,
+        error="",
+        total=None,
+        window_until=None,
+        newest_seen=None,
+        window_after=F("cursor") - walks.OVERLAP if is_poll else None,
+        # Of customers a poll reads those above the highest known number.
+        position=Case(When(resource=Resource.CUSTOMERS, then=F("position")), default=0) if is_poll else 0,
+        **nothing,
+    )
 
 
 def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | None = None) -> None:

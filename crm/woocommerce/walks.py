@@ -36,6 +36,9 @@ def through(walk: Walk, endpoint: str, save: Callable[[Store, list[dict], dateti
     pages = Paging(walk, endpoint, params)
     for page in pages:
         place = pages.place(page)
+        if pages.is_end and not page.rows:
+            walk.move(**place)
+            continue
         # What a page has of the one before was counted there.
         repeated = sum(number <= walk.state.position for number in page.numbered) if page.offset else 0
         with walk.step(**place) as count:
@@ -88,6 +91,9 @@ def customers(walk: Walk) -> None:
         highest = max([highest, *page.numbered])
         # The place moves when all are read: from the highest down, a kill would leave a gap.
         is_done = len(new) < len(page.numbered) or page.is_last
+        if is_done and not new:
+            walk.move(position=highest)
+            return
         with walk.step(position=highest if is_done else known) as count:
             count(save_customers(walk.store, new, timezone.now()), len(new))
         if is_done:
