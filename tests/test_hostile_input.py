@@ -197,7 +197,12 @@ def test_no_page_makes_a_live_node_of_what_somebody_wrote(number):
 def test_no_mail_makes_a_live_node_or_a_header_of_what_somebody_wrote(number):
     words = TOGETHER[number]
     store, customer, order, _rows = make_hostile(words, ADDRESSES[number % len(ADDRESSES)])
-    said = dict.fromkeys(["subject", "text", "number", "product"], words) | {"url": "https://shop.example/"}
+    said = dict.fromkeys(
+        ["subject", "text", "number", "product", "tier", "lower", "perks", "friend", "reason"], words
+    ) | {"url": "https://shop.example/"}
+    # What only our own code puts in.
+    said |= dict.fromkeys(["until", "last_day", "drops_on", "day"], "2026-07-01")
+    said |= {"points": 5, "items": [{"day": "2026-07-01", "points": 5}], "missing": "3", "measure": "spend"}
 
     for kind in kinds.KINDS:
         message = outbox.queue(
