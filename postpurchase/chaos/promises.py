@@ -1,5 +1,6 @@
 """What must be true of events, points, mails, pushes and kept webhooks when everything is quiet."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from django.db.models import Q, Sum
 
 from crm.events.models import Event
 from crm.messaging.models import Message
-from crm.orders.models import Order
+from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 from crm.woocommerce.models import Push, WebhookDelivery
 from crm.work import drain
@@ -134,9 +135,16 @@ def pushes(store: Store, demo: Demo) -> Iterator[str]:
 
 
 def inbox(store: Store, accepted: Collection[bytes], forged: Collection[bytes]) -> Iterator[str]:
-    """Each body that was answered with 2xx is kept, and none that was forged."""
+    """Each body that was answered with 2xx is kept, unless the shop erased its person since, and none that was forged."""
+    erased = set(Customer.objects.for_store(store).exclude(erased_at=None).values_list("woo_id", flat=True))
     kept = {bytes(digest) for digest in WebhookDelivery.objects.filter(store=store).values_list("digest", flat=True)}
-    lost = [body for body in accepted if sha256(body).digest() not in kept]
+    lost = [body for body in accepted if sha256(body).digest() not in kept and _customer(body) not in erased]
     taken = [body for body in forged if sha256(body).digest() in kept]
     yield from (f"webhook: accepted and not kept: {body[:60]!r}" for body in lost)
     yield from (f"webhook: forged and kept: {body[:60]!r}" for body in taken)
+
+
+def _customer(body: bytes) -> int | None:
+    """The number that a body about a customer begins with; a deletion's body does not say of what it is the number."""
+    payload = json.loads(body)
+    return payload.get("id") if isinstance(payload, dict) and "line_items" not in payload else None

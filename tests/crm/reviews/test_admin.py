@@ -51,6 +51,11 @@ def page(answer):
     return reverse("admin:reviews_answer_change", args=[answer.pk])
 
 
+def posted(shop):
+    """What was written into the shop, without what is read of it besides."""
+    return [call.request for call in shop.calls if call.request.method == "POST"]
+
+
 def decide(client, answer, decision):
     response = client.post(page(answer), {"decision": decision}, follow=True)
     answer.refresh_from_db()
@@ -63,7 +68,7 @@ def test_a_review_is_published_in_the_shop_whatever_its_score(agent, answer, sho
 
     drain.drain_all()
 
-    sent = json.loads(shop.calls[-1].request.body)
+    sent = json.loads(posted(shop)[-1].body)
     assert sent == {
         "product_id": 101,
         "review": "Bent.",
@@ -84,7 +89,7 @@ def test_the_shop_is_given_words_and_no_markup(agent, answer, shop):
     decide(agent, answer, "publish")
     drain.drain_all()
 
-    sent = json.loads(shop.calls[0].request.body)["review"]
+    sent = json.loads(posted(shop)[0].body)["review"]
     assert sent == "Tom &amp; I &lt;b&gt;love&lt;/b&gt; it &lt;script&gt;pwned()&lt;/script&gt;"
     answer.refresh_from_db()
     assert answer.state == Answer.State.POSTED
@@ -96,7 +101,7 @@ def test_publishing_twice_posts_once(agent, answer, shop):
         agent.post(list_url, {"action": "approve", "_selected_action": [answer.pk]})
         drain.drain_all()
 
-    assert Push.objects.count() == 1 and len(shop.calls) == 1
+    assert Push.objects.count() == 1 and len(posted(shop)) == 1
 
 
 @pytest.mark.parametrize("reason", Answer.DeclineReason.values)
