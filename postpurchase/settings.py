@@ -304,6 +304,9 @@ SPECTACULAR_SETTINGS = {
     # The error shapes share the names of their fields; without these each gets an enum with a number for a name.
     "ENUM_NAME_OVERRIDES": {
         "TicketTypeEnum": "support.models.Ticket.Type",
+        "WorkStateEnum": "crm.work.models.DueWork.State",
+        "MembershipWayEnum": "loyalty.models.Member.Way",
+        "ReferralStateEnum": "loyalty.models.Referral.State",
     }
     | {
         name: f"drf_standardized_errors.openapi_serializers.{name}.choices"
@@ -317,6 +320,9 @@ SPECTACULAR_SETTINGS = {
     | {
         "TicketStatusEnum": "support.models.Ticket.Status",
         "TicketTypeEnum": "support.models.Ticket.Type",
+        "WorkStateEnum": "crm.work.models.DueWork.State",
+        "MembershipWayEnum": "loyalty.models.Member.Way",
+        "ReferralStateEnum": "loyalty.models.Referral.State",
         "ShipmentStatusEnum": "crm.shipping.models.Status",
     },
     "POSTPROCESSING_HOOKS": ["drf_standardized_errors.openapi_hooks.postprocess_schema_enums"],
