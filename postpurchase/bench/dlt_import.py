@@ -11,7 +11,7 @@ import json
 import secrets
 import sys
 import time
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 
 def pages(url, key, secret):
@@ -37,12 +37,24 @@ def signed(address, key, secret, page):
     return f"{address}?{urlencode(query | {'oauth_signature': base64.b64encode(digest).decode()})}"
 
 
+def complete(dsn):
+    """dlt wants a host and a password, also where there is a socket and none is asked for."""
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query))
+    host, port = parts.hostname or "localhost", parts.port or query.pop("port", 5432)
+    who = f"{parts.username or 'postgres'}:{parts.password or 'none'}"
+    return f"postgresql://{who}@{host}:{port}{parts.path}?{urlencode(query)}"
+
+
 def run(url, key, secret, dsn, folder):
     import dlt
 
     orders = dlt.resource(pages(url, key, secret), name="orders", primary_key="id", write_disposition="merge")
     pipeline = dlt.pipeline(
-        "bench", pipelines_dir=folder, destination=dlt.destinations.postgres(credentials=dsn), dataset_name="dlt_bench"
+        "bench",
+        pipelines_dir=folder,
+        destination=dlt.destinations.postgres(credentials=complete(dsn)),
+        dataset_name="dlt_bench",
     )
     began = time.perf_counter()
     pipeline.run(orders)
