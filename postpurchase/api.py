@@ -29,6 +29,7 @@ from loyalty.api import (
     AccountViewSet,
     CampaignViewSet,
     EntryViewSet,
+    LiabilityView,
     MemberViewSet,
     ReferralViewSet,
     RuleViewSet,
@@ -81,6 +82,7 @@ urlpatterns = [
         name="api-docs",
     ),
     path("sync/", SyncView.as_view(), name="sync"),
+    path("loyalty/liability/", LiabilityView.as_view(), name="loyalty-liability"),
     path("sync/webhooks/repair/", WebhookRepairView.as_view(), name="sync-webhooks-repair"),
     path("", include(router.urls)),
     # A program reads JSON, also of what is not there.

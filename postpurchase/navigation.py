@@ -35,6 +35,7 @@ GROUPS = [
             ("loyalty.Occasion", "redeem"),
             ("loyalty.Trial", "science"),
             ("loyalty.RuleVersion", "history"),
+            ("loyalty.ProgramLiability", "account_balance"),
             ("loyalty.Program", "tune"),
             ("loyalty.MembershipTerms", "loyalty"),
         ],

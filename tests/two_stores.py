@@ -19,7 +19,15 @@ from crm.shipping.models import ShipmentItem, ShippingSettings, TrackingEvent
 from crm.stores.models import ApiKey, Membership, Store
 from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncRun, SyncState
 from loyalty import trials
-from loyalty.models import Adjustment, MembershipTerms, ReferralCode, ReferralTerms, RuleVersion, Trial
+from loyalty.models import (
+    Adjustment,
+    MembershipTerms,
+    ProgramLiability,
+    ReferralCode,
+    ReferralTerms,
+    RuleVersion,
+    Trial,
+)
 from support import tickets
 from tests import factories
 from tests.factories import NOW
@@ -191,7 +199,13 @@ def _people(side, store):
         _keep(side, model.objects.create(store=store))
     _keep(side, SyncState.objects.create(store=store, resource="orders"), Connection.objects.get(pk=store.pk))
     program = factories.make_program(store, name=f"{name} Shop Points")
-    _keep(side, program, MembershipTerms.objects.get(pk=program.pk), factories.make_tier(program, f"{name} Gold", 500))
+    _keep(
+        side,
+        program,
+        MembershipTerms.objects.get(pk=program.pk),
+        ProgramLiability.objects.get(pk=program.pk),
+        factories.make_tier(program, f"{name} Gold", 500),
+    )
     ReferralTerms.objects.create(program=program)
     _keep(side, factories.make_occasion(store))
     for role in Membership.Role.values:

@@ -69,6 +69,11 @@ def short_day(value: datetime | date, zone: str = "UTC", language: str | None = 
     return format_skeleton("MMMd", value, locale=where)
 
 
+def month(value: date, language: str | None = None) -> str:
+    """`Nov 2026`."""
+    return format_skeleton("yMMM", value, locale=locale(language))
+
+
 def duration(value: timedelta, language: str | None = None) -> str:
     """`4 minutes`, `2 hours`: in the largest unit that is filled."""
     return format_timedelta(value, threshold=1.0, locale=locale(language))

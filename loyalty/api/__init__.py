@@ -1,10 +1,11 @@
 """Points for merchants' programs."""
 
 from .accounts import AccountViewSet, EntryViewSet
+from .liability import LiabilityView
 from .members import MemberViewSet, ReferralViewSet, TierViewSet
 from .rules import CampaignViewSet, RuleViewSet, TrialViewSet
 
 __all__ = [
-    "AccountViewSet", "CampaignViewSet", "EntryViewSet", "MemberViewSet", "ReferralViewSet", "RuleViewSet", "TierViewSet",
+    "AccountViewSet", "CampaignViewSet", "EntryViewSet", "LiabilityView", "MemberViewSet", "ReferralViewSet", "RuleViewSet", "TierViewSet",
     "TrialViewSet",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from .adjustments import Adjustment
 from .ledger import Account, Allocation, LedgerEntry, Lot
 from .members import Birthday, Member
-from .program import MembershipTerms, Program
+from .program import MembershipTerms, Program, ProgramLiability
 from .referrals import Referral, ReferralCode, ReferralTerms, Sighting
 from .rules import Campaign, EarningRule, Occasion, RuleVersion
 from .tiers import Tier, TierChange, TierStanding
@@ -11,6 +11,6 @@ from .trials import Trial
 
 __all__ = [
     "Account", "Adjustment", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member",
-    "MembershipTerms", "Occasion", "Program", "Referral", "ReferralCode", "ReferralTerms", "RuleVersion", "Sighting",
+    "MembershipTerms", "Occasion", "Program", "ProgramLiability", "Referral", "ReferralCode", "ReferralTerms", "RuleVersion", "Sighting",
     "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip

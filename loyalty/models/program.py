@@ -171,3 +171,12 @@ class MembershipTerms(Program):
         proxy = True
         verbose_name = _("membership")
         verbose_name_plural = _("membership")
+
+
+class ProgramLiability(Program):
+    """The programme as a page of its own: what it owes its customers."""
+
+    class Meta:
+        proxy = True
+        verbose_name = _("liability")
+        verbose_name_plural = _("liability")

@@ -1,0 +1,208 @@
+"""What a programme owes its customers: points outstanding, what they are worth, how many of them will be used, when they go.
+
+One statement reads each table of the ledger once, so that its figures are of one moment. `docs/loyalty-merchant.md` has the method.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from .models import Program
+
+MONTHS = 24
+MONTHS_AHEAD = 12
+OLD = timedelta(days=365)
+# Fewer old earnings than this say nothing about a programme's customers.
+ENOUGH_LOTS = 100
+
+_FIGURES = """
+    WITH other AS (
+        SELECT id FROM loyalty_account WHERE store_id = %(store)s AND unit <> 'points'
+    ), entry AS (
+        SELECT CASE WHEN created_at >= %(since)s THEN date_trunc('month', created_at AT TIME ZONE %(zone)s)::date END AS month,
+            kind, sum(points + pending) AS points, max(id) FILTER (WHERE created_at < %(year_ago)s) AS last_old
+        FROM loyalty_ledgerentry WHERE store_id = %(store)s AND account_id NOT IN (SELECT id FROM other) GROUP BY 1, 2
+    ), old AS (
+        -- Entries are numbered as they are posted: whether a lot is old needs no look at the entry that brought it.
+        SELECT coalesce(max(last_old), 0) AS last_entry FROM entry
+    ), lot AS (
+        SELECT entry_id <= (SELECT last_entry FROM old) AS is_old,
+            CASE WHEN is_open THEN CASE WHEN released_at IS NULL THEN 'pending' ELSE 'spendable' END END AS state,
+            CASE WHEN is_open THEN date_trunc('month', (expires_at - interval '1 microsecond') AT TIME ZONE %(zone)s)::date END
+                AS month,
+            count(*) AS lots, sum(granted) AS granted, sum(remaining) AS remaining
+        FROM loyalty_lot WHERE store_id = %(store)s AND account_id NOT IN (SELECT id FROM other) GROUP BY 1, 2, 3
+    ), fate AS (
+        SELECT lot.entry_id <= (SELECT last_entry FROM old) AS is_old, entry.kind, sum(allocation.points) AS points
+        FROM loyalty_allocation AS allocation JOIN loyalty_lot AS lot ON lot.id = allocation.lot_id
+        JOIN loyalty_ledgerentry AS entry ON entry.id = allocation.entry_id
+        WHERE lot.store_id = %(store)s AND lot.account_id NOT IN (SELECT id FROM other) GROUP BY 1, 2
+    )
+    SELECT 'moved', month, kind, NULL::boolean, points, NULL::bigint FROM entry
+    UNION ALL SELECT 'open', month, state, NULL, sum(remaining), NULL FROM lot WHERE state IS NOT NULL GROUP BY month, state
+    UNION ALL SELECT 'granted', NULL, NULL, is_old, sum(granted), sum(lots) FROM lot GROUP BY is_old
+    UNION ALL SELECT 'fate', NULL, kind, is_old, points, NULL FROM fate
+    UNION ALL SELECT 'holders', NULL, NULL, NULL, coalesce(sum(balance) FILTER (WHERE balance < 0), 0),
+        count(*) FILTER (WHERE balance > 0 OR pending > 0)
+        FROM loyalty_account WHERE store_id = %(store)s AND unit = 'points'
+"""
+
+
+class Basis(TextChoices):
+    """What the expected use is taken from."""
+
+    COHORTS = "cohorts", _("Of points given more than a year ago, the share that was redeemed")
+    SETTLED = "settled", _("Of points whose end is known, redeemed or expired, the share that was redeemed")
+    UNKNOWN = "unknown", _("Nothing was redeemed or expired yet: count on all of them being redeemed")
+
+
+@dataclass
+class Month:
+    """Points moved in a month, signed as they change what is owed, and the balance of all accounts at its end."""
+
+    month: date
+    earned: int = 0
+    taken_back: int = 0
+    redeemed: int = 0
+    expired: int = 0
+    adjusted: int = 0
+    balance: int = 0
+
+
+@dataclass
+class Expiring:
+    """Points that expire in a month if nobody spends them."""
+
+    month: date
+    points: int
+
+
+@dataclass
+class Liability:
+    """A programme's debt in points at one moment; `program.worth` makes money of them.
+
+    `overdrawn` is what customers owe the shop (zero or below). `share` is the expected use from 0 to 1, of `basis_points` points.
+    """
+
+    program: Program
+    at: datetime
+    holders: int = 0
+    spendable: int = 0
+    pending: int = 0
+    overdrawn: int = 0
+    share: Decimal = Decimal(1)
+    basis: Basis = Basis.UNKNOWN
+    basis_points: int = 0
+    months: list[Month] = field(default_factory=list)
+    expiring: list[Expiring] = field(default_factory=list)
+    expires_later: int = 0
+    never_expires: int = 0
+
+    @property
+    def outstanding(self) -> int:
+        return self.spendable + self.pending
+
+    @property
+    def expected(self) -> int:
+        """How many of the outstanding points will be used, at the expected use."""
+        return int((self.outstanding * self.share).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+_COLUMNS = {
+    "earn": "earned",
+    "reverse": "taken_back",
+    "redeem": "redeemed",
+    "return": "redeemed",
+    "expire": "expired",
+    "adjust": "adjusted",
+}
+
+
+def report(program: Program, at: datetime) -> Liability:
+    """What the programme owes at `at`, the 24 months until then, and the 12 months to come. One statement."""
+    store = program.store
+    today = at.astimezone(store.zone).date()
+    since = _months_from(today, 1 - MONTHS)
+    parameters: dict[str, Any] = {
+        "store": store.pk,
+        "zone": store.timezone,
+        "since": datetime.combine(since, time(), store.zone),
+        "year_ago": at - OLD,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_FIGURES, parameters)
+        rows = cursor.fetchall()
+    found = Liability(program, at)
+    found.months = [Month(_months_from(since, n)) for n in range(MONTHS)]
+    found.expiring = [Expiring(_months_from(today, n), 0) for n in range(MONTHS_AHEAD)]
+    by_month = {row.month: row for row in found.months}
+    ahead = {row.month: row for row in found.expiring}
+    before = 0
+    granted: dict[bool, tuple[int, int]] = {}
+    fates: dict[bool, dict[str, int]] = {True: defaultdict(int), False: defaultdict(int)}
+    for what, month, kind, is_old, points, count in rows:
+        points = int(points or 0)
+        if what == "moved" and month is None:
+            before += points
+        elif what == "moved" and kind in _COLUMNS and month in by_month:
+            row = by_month[month]
+            setattr(row, _COLUMNS[kind], getattr(row, _COLUMNS[kind]) + points)
+        elif what == "open":
+            setattr(found, kind, getattr(found, kind) + points)
+            _keep(found, ahead, month, points)
+        elif what == "granted":
+            granted[is_old] = points, int(count)
+        elif what == "fate":
+            fates[is_old][kind] += points
+        elif what == "holders":
+            found.overdrawn, found.holders = points, count
+    for row in found.months:
+        before += row.earned + row.taken_back + row.redeemed + row.expired + row.adjusted
+        row.balance = before
+    _expect(found, granted, fates)
+    return found
+
+
+def _keep(found, ahead, month, points):
+    if month is None:
+        found.never_expires += points
+    elif month in ahead:
+        ahead[month].points += points
+    elif month > found.expiring[-1].month:
+        found.expires_later += points
+    else:
+        # Overdue, for the customer is on hold: it goes as soon as that ends.
+        found.expiring[0].points += points
+
+
+def _expect(found: Liability, granted: dict[bool, tuple[int, int]], fates: dict[bool, dict[str, int]]) -> None:
+    """Choose the best basis there is for the expected use."""
+
+    def used(old: bool) -> int:
+        # What was given back makes it less: its allocations have a minus.
+        return fates[old]["redeem"] + fates[old]["return"]
+
+    points, lots = granted.get(True, (0, 0))
+    # What an order's refund, a correction or a move took away was never to be redeemed.
+    left = points - sum(taken for kind, taken in fates[True].items() if kind not in ("redeem", "return", "expire"))
+    settled = used(True) + used(False) + fates[True]["expire"] + fates[False]["expire"]
+    if lots >= ENOUGH_LOTS and left > 0:
+        found.basis, found.basis_points, share = Basis.COHORTS, left, Decimal(used(True)) / left
+    elif settled > 0:
+        found.basis, found.basis_points = Basis.SETTLED, settled
+        share = Decimal(used(True) + used(False)) / settled
+    else:
+        return
+    found.share = min(max(share, Decimal(0)), Decimal(1))
+
+
+def _months_from(day: date, months: int) -> date:
+    """The first day of the month so many months after (or before) the one of `day`."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, 1)
