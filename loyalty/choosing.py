@@ -11,8 +11,8 @@ from crm.stores.formats import money, number
 
 from . import explaining
 from .models import Campaign
-from .reckoning import GIFT_CARDS, categories_of
-from .rulebook import CATEGORY, PRODUCT, PROGRAM, VARIATION, Rulebook, Sold, Step
+from .reckoning import sold_now
+from .rulebook import CATEGORY, PRODUCT, PROGRAM, VARIATION, Rulebook, Step
 from .rules import ZERO, Amounts, Part, worth
 
 LEVELS = {
@@ -49,7 +49,7 @@ def explain(product: Product, at: datetime) -> Answer:
     """For somebody in no tier who orders at this moment."""
     store = product.store
     book = Rulebook.load(store, at)
-    sold = _sold(product)
+    sold = sold_now([product])[product.pk]
     price = product.price or ZERO
     parts = [Part(ONE_PIECE, price)]
     terms = book.terms(parts, {ONE_PIECE: sold}, at)
@@ -66,17 +66,6 @@ def explain(product: Product, at: datetime) -> Answer:
         str(explaining.EXCLUDED.get(terms.rates[ONE_PIECE].excluded, "")),
         _("One piece for %(price)s earns %(points)s points.")
         % {"price": money(price, store.currency), "points": number(points)},
-    )
-
-
-def _sold(product) -> Sold:
-    keys = {product.pk, product.parent_id or product.pk}
-    return Sold(
-        product=product.pk,
-        parent=product.parent_id,
-        categories=tuple(sorted(categories_of(keys).get(product.parent_id or product.pk, ()))),
-        on_sale=product.sale_price is not None,
-        gift_card=Product.objects.filter(GIFT_CARDS, pk__in=keys).exists(),
     )
 
 

@@ -202,16 +202,35 @@ class _Goods:
         return {str(line.woo_id): self._sold(order, line) for line in order.line_items.all()}
 
     def _sold(self, order, line) -> Sold:
-        product = line.product
-        if product is None:
+        if line.product is None:
             return Sold()
-        return Sold(
-            product=product.pk,
-            parent=product.parent_id,
-            categories=tuple(sorted(self.categories.get(product.parent_id or product.pk, ()))),
-            on_sale=is_reduced(order, line),
-            gift_card=not self.gift_cards.isdisjoint({product.pk, product.parent_id}),
+        return _sold_as(line.product, self.categories, self.gift_cards, is_reduced(order, line))
+
+
+def sold_now(products: Iterable[Product]) -> dict[int, Sold]:
+    """What these products are as they stand in the shop today, by their keys. Two queries."""
+    products = list(products)
+    keys = {product.parent_id or product.pk for product in products}
+    categories = categories_of(keys)
+    gift_cards = Product.objects.filter(GIFT_CARDS, pk__in=keys | {product.pk for product in products})
+    found = set(gift_cards.values_list("pk", flat=True))
+    return {
+        # A sale that is planned for later has its price already.
+        product.pk: _sold_as(
+            product, categories, found, product.sale_price is not None and product.sale_price == product.price
         )
+        for product in products
+    }
+
+
+def _sold_as(product: Product, categories: Mapping[int, set[int]], gift_cards: set[int], on_sale: bool) -> Sold:
+    return Sold(
+        product=product.pk,
+        parent=product.parent_id,
+        categories=tuple(sorted(categories.get(product.parent_id or product.pk, ()))),
+        on_sale=on_sale,
+        gift_card=not gift_cards.isdisjoint({product.pk, product.parent_id}),
+    )
 
 
 def categories_of(product_ids: Iterable[int]) -> Mapping[int, set[int]]:

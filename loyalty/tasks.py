@@ -3,7 +3,7 @@ from itertools import islice
 
 from django.utils import timezone
 
-from . import birthdays, expiry, members, proof, referrals, tiers, usable
+from . import asking, birthdays, expiry, members, proof, referrals, tiers, usable
 from .models import Program
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ def release() -> None:
 
 def each_hour() -> None:
     """What is due by a store's own clock: gifts, rewards for friends, and points of those who left."""
+    asking.forget(timezone.now())
     _in_each_store(birthdays.give, referrals.reward, members.drop_points)
 
 

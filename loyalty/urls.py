@@ -1,9 +1,11 @@
 from django.urls import path
 
-from .views import members, points
+from .views import display, members, points
 
 urlpatterns = [
     path("s/<slug:slug>/points/", points.points, name="loyalty-points"),
+    path("s/<slug:slug>/points.json", display.points, name="loyalty-display"),
+    path("s/<slug:slug>/points.js", display.script, name="loyalty-display-script"),
     path("s/<slug:slug>/membership/", members.membership, name="loyalty-membership"),
     path("s/<slug:slug>/membership/join/", members.join, name="loyalty-join"),
     path("s/<slug:slug>/membership/leave/", members.leave, name="loyalty-leave"),

@@ -7,19 +7,22 @@ from django.urls import resolve
 class DirectPaths:
     """Addresses that only programs call go straight to their view: no session, no language, no sign-in, no host check.
 
-    A shop's webhooks come in bursts, and a load balancer asks for health by the machine's number.
+    A shop's webhooks come in bursts, a load balancer asks for health by the machine's number, and what the shop's own pages ask
+    is to be kept by caches, which a language or a cookie in the answer would forbid.
     """
 
     PREFIXES = ("/webhooks/", "/healthz", "/readyz")
+    SUFFIXES = ("/points.json", "/points.js")
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request):
-        if not request.path_info.startswith(self.PREFIXES):
+        path = request.path_info
+        if not (path.startswith(self.PREFIXES) or path.endswith(self.SUFFIXES)):
             return self.get_response(request)
         try:
-            match = resolve(request.path_info)
+            match = resolve(path)
         except Http404:
             return HttpResponse("Not found.\n", status=404, content_type="text/plain")
         return match.func(request, *match.args, **match.kwargs)

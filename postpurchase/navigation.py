@@ -38,6 +38,7 @@ GROUPS = [
             ("loyalty.ProgramLiability", "account_balance"),
             ("loyalty.Program", "tune"),
             ("loyalty.MembershipTerms", "loyalty"),
+            ("loyalty.ShopDisplay", "storefront"),
         ],
     ),
     (

@@ -207,6 +207,9 @@ ROUTES = {
     "portal-icon": public,
     "portal-logo": public,
     "loyalty-points": portal,
+    # The shop's pages ask it for anybody; for a customer only by the shop's token.
+    "loyalty-display": Kind(answers(200), answers(403)),
+    "loyalty-display-script": public,
     "loyalty-membership": Kind(portal.get, portal.post),
     "loyalty-join": portal_act,
     "loyalty-link": portal_act,
@@ -382,4 +385,5 @@ ADMIN = {
     "loyalty.Referral": mirror,
     "loyalty.MembershipTerms": Rows("viewer agent owner", "owner"),
     "loyalty.Adjustment": mirror,
+    "loyalty.ShopDisplay": Rows("owner", "owner", "owner", "owner"),
 }

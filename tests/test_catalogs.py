@@ -51,6 +51,7 @@ MODULES = [
     "crm/shipping/answers.py",
     "crm/shipping/pages.py",
     "crm/shipping/views.py",
+    "loyalty/display.py",
     "loyalty/explaining.py",
     "loyalty/forms.py",
     "loyalty/referrals.py",

@@ -26,6 +26,7 @@ from loyalty.models import (
     ReferralCode,
     ReferralTerms,
     RuleVersion,
+    ShopDisplay,
     Trial,
 )
 from support import tickets
@@ -207,7 +208,7 @@ def _people(side, store):
         factories.make_tier(program, f"{name} Gold", 500),
     )
     ReferralTerms.objects.create(program=program)
-    _keep(side, factories.make_occasion(store))
+    _keep(side, factories.make_occasion(store), ShopDisplay.objects.create(store=store))
     for role in Membership.Role.values:
         side.staff[role] = factories.make_staff(
             store, role, email=f"{role}@{side.mark}.example", first_name=name, last_login=NOW

@@ -1,6 +1,7 @@
 """The points programme of a store, and the ledger."""
 
 from .adjustments import Adjustment
+from .display import AskedCount, ShopDisplay
 from .ledger import Account, Allocation, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program, ProgramLiability
@@ -10,7 +11,7 @@ from .tiers import Tier, TierChange, TierStanding
 from .trials import Trial
 
 __all__ = [
-    "Account", "Adjustment", "Allocation", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member",
-    "MembershipTerms", "Occasion", "Program", "ProgramLiability", "Referral", "ReferralCode", "ReferralTerms", "RuleVersion", "Sighting",
+    "Account", "Adjustment", "Allocation", "AskedCount", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member",
+    "MembershipTerms", "Occasion", "Program", "ProgramLiability", "Referral", "ReferralCode", "ReferralTerms", "RuleVersion", "ShopDisplay", "Sighting",
     "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip

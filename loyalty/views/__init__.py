@@ -1,5 +1,5 @@
-"""The portal's pages of points."""
+"""The portal's pages of points, and what the shop's pages ask."""
 
-from . import members, points
+from . import display, members, points
 
-__all__ = ["members", "points"]
+__all__ = ["display", "members", "points"]

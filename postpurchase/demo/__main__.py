@@ -10,6 +10,7 @@ from . import server
 from .fast import FastOrders
 from .faults import Trouble, clock_error
 from .journal import open_shop
+from .points import Points
 from .state import utc_now
 
 
@@ -31,6 +32,13 @@ def arguments() -> argparse.ArgumentParser:
         metavar="NAME=URL",
         help="a link on the control page, such as Portal=http://127.0.0.1:8000/s/masala-house/ (may be repeated)",
     )
+    parser.add_argument(
+        "--points",
+        default="",
+        metavar="URL",
+        help="show points on the shop's pages, asked for at this address, such as http://127.0.0.1:8000/s/masala/points.json",
+    )
+    parser.add_argument("--points-secret", default="", help="the secret by which the shop says who is signed in")
     parser.add_argument(
         "--webhooks-to",
         default="",
@@ -73,6 +81,7 @@ def main(argv: list[str] | None = None) -> int:
             secret=options.secret,
             behind_tls=options.behind_tls,
             links=dict(link.split("=", 1) for link in options.link if "=" in link),
+            points=Points(options.points, options.points_secret) if options.points else None,
             webhook_delay=options.webhook_delay,
         )
         if options.fast:

@@ -1,6 +1,8 @@
 """The shop's own pages: a front to buy from, and a control room where orders are paid, shipped and refunded."""
 
+import time
 from collections.abc import Callable
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
@@ -9,6 +11,7 @@ from . import goods
 from .html import amount, choice, esc, field, folded, form, frame, plain
 from .orders import PAYMENTS, STATUSES
 from .pictures import drawn
+from .points import of_order, of_product
 from .shop import Refused
 from .web import Request, Response, html_response, redirect
 
@@ -40,7 +43,9 @@ class Pages:
         if path == "/control/":
             return self.control(query)
         if path == "/checkout/":
-            return self.checkout(query)
+            return self.checkout(query, signed_in(request))
+        if path == "/thanks/":
+            return self.thanks(query, signed_in(request))
         if path == "/shop.css":
             return Response(200, CSS.read_bytes(), [("Content-Type", "text/css"), ("Cache-Control", "no-cache")])
         if path.startswith("/product/"):
@@ -49,7 +54,7 @@ class Pages:
                 p for p in self.shop.rows["products"].values() if slug in (p["slug"], p["slug"].replace("%", "%25"))
             ]
             if found:
-                return self.checkout({"product": str(found[0]["id"])})
+                return self.checkout({"product": str(found[0]["id"])}, signed_in(request))
         if path.startswith("/wp-content/uploads/") and (picture := self.picture(path.rpartition("/")[2])):
             return picture
         return html_response(frame(self.shop, "Not found", "<h1>There is nothing here</h1>", self.demo.links), 404)
@@ -67,7 +72,16 @@ class Pages:
 
     def page(self, title: str, main: str, query: dict[str, str]) -> Response:
         told = query.get("done") or query.get("failed") or ""
-        return html_response(frame(self.shop, title, main, self.demo.links, told, good="failed" not in query))
+        points = self.demo.points
+        whole = frame(self.shop, title, main, self.demo.links, told, good="failed" not in query)
+        if points:
+            whole = whole.replace("</body>", f"{points.script}</body>")
+        return html_response(whole, also_from=points.site if points else "")
+
+    def points(self, lines: list[str], customer_id: int) -> str:
+        if not self.demo.points:
+            return ""
+        return self.demo.points.element(lines, self.shop.currency, customer_id, time.time())
 
     # Front and checkout
 
@@ -109,9 +123,34 @@ class Pages:
             f'<a class="button" href="/checkout/?product={product["id"]}" aria-label="Buy {esc(product["name"])}">Buy</a></div></div></li>'
         )
 
-    def checkout(self, query: dict[str, str]) -> Response:
-        main = f'<h1>Checkout</h1><div class="card" style="max-width:720px">{self.order_form(query.get("product", ""))}</div>'
+    def checkout(self, query: dict[str, str], customer_id: int) -> Response:
+        product = query.get("product", "")
+        sold = next((p for p in self.for_sale() if str(p["id"]) == product), None)
+        shown = self.points([of_product(sold)], customer_id) if sold else ""
+        main = (
+            f'<h1>Checkout</h1><div class="stack" style="max-width:720px">{self.who(product, customer_id)}'
+            f'<div class="card">{shown}{self.order_form(product, customer_id, thanks=True)}</div></div>'
+        )
         return self.page("Checkout", main, query)
+
+    def who(self, product: str, customer_id: int) -> str:
+        people = [(0, "Nobody")] + [
+            (c["id"], f"{c['first_name']} {c['last_name']}") for c in self.shop.rows["customers"].values()
+        ]
+        inside = f'<input type="hidden" name="product" value="{esc(product)}">{choice("Signed in", "customer", people[:41], customer_id)}'
+        return f'<div class="card">{form("/sign-in/", inside, "Sign in", quiet=True)}</div>'
+
+    def thanks(self, query: dict[str, str], customer_id: int) -> Response:
+        order = self.shop.rows["orders"].get(int(query["order"])) if query.get("order", "").isdigit() else None
+        if order is None:
+            return redirect("/")
+        shown = self.points(of_order(order), customer_id if customer_id == order["customer_id"] else 0)
+        main = (
+            f'<h1>Thank you</h1><div class="card" style="max-width:720px"><p>Order {order["id"]} over '
+            f"{amount(self.shop, order['total'])} is on its way to us.</p>{shown}"
+            f'<p><a href="/control/#order-{order["id"]}">See it in the control room</a></p></div>'
+        )
+        return self.page("Thank you", main, query)
 
     def options(self) -> list[tuple[str, str]]:
         out = []
@@ -124,7 +163,7 @@ class Pages:
                 out.append((f"{product['id']}-0", f"{product['name']} · {product['price']}"))
         return out
 
-    def order_form(self, product: str = "") -> str:
+    def order_form(self, product: str = "", customer_id: int = 0, thanks: bool = False) -> str:
         options = self.options()
         chosen = next((key for key, _ in options if key.split("-")[0] == product), options[0][0])
         payments = [(key, name) for key, name in PAYMENTS.items() if key]
@@ -132,17 +171,21 @@ class Pages:
         known = "".join(
             f'<option value="{esc(c["email"])}">{esc(c["first_name"])} {esc(c["last_name"])}</option>' for c in people
         )
+        customer = self.shop.rows["customers"].get(customer_id)
+        email = customer["email"] if customer else "asha@mail.example"
         one = field("Quantity", "quantity", "1", "number", 'min="1" max="99" required')
         inside = (
             f'<div class="fields">{choice("Product", "product", options, chosen)}{one}</div>'
             f'<div class="fields">{choice("Second product", "product", [("", "None"), *options])}{field("Quantity", "quantity", "1", "number", "min=1 max=99")}</div>'
-            f'<div class="fields">{field("E-mail", "email", "asha@mail.example", "email", "list=known required autocomplete=off")}'
+            f'<div class="fields">{field("E-mail", "email", email, "email", "list=known required autocomplete=off")}'
             f'<datalist id="known">{known}</datalist>{field("Name of a new customer", "name")}'
             f"{choice('Country of a new customer', 'country', list(COUNTRIES.items()))}</div>"
             f'<div class="fields">{choice("Payment", "payment", payments, "razorpay")}{field("Coupon", "coupon", "", "text", "placeholder=welcome10")}</div>'
             '<div class="fields"><label class="line"><input type="checkbox" name="pay" value="1" checked>Pay at once</label>'
             '<label class="line"><input type="checkbox" name="guest" value="1">Buy as a guest</label></div>'
         )
+        if thanks:
+            inside += '<input type="hidden" name="thanks" value="1">'
         return form("/control/place/", inside, "Place order")
 
     # Control room
@@ -235,6 +278,11 @@ class Pages:
         sent = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
         parts = request.path.strip("/").split("/")
         try:
+            if parts == ["sign-in"]:
+                to, who = sent.get("product", [""])[0], int(sent.get("customer", ["0"])[0])
+                said = redirect(f"/checkout/?product={quote(to)}")
+                said.headers.append(("Set-Cookie", f"customer={who}; Path=/; HttpOnly; SameSite=Lax"))
+                return said
             if parts == ["control", "place"]:
                 return self.place(sent)
             if len(parts) == 3 and parts[0] == "control" and parts[1].isdigit() and parts[2] in DEEDS:
@@ -269,6 +317,8 @@ class Pages:
         if one("pay"):
             self.shop.pay(order["id"])
             done += " and paid"
+        if one("thanks"):
+            return redirect(f"/thanks/?order={order['id']}")
         return redirect(f"/control/?done={quote(done + '.')}#order-{order['id']}")
 
     def pay(self, order_id: int, _sent: dict) -> str:
@@ -302,6 +352,12 @@ class Pages:
     def trash(self, order_id: int, _sent: dict) -> str:
         self.shop.trash(order_id)
         return f"Order {order_id} is in the trash."
+
+
+def signed_in(request: Request) -> int:
+    """The customer whom the browser says it is, without a password: nothing here is anybody's."""
+    cookie = SimpleCookie(request.headers.get("cookie", "")).get("customer")
+    return int(cookie.value) if cookie and cookie.value.isdigit() else 0
 
 
 DEEDS: dict[str, Callable[[Pages, int, dict], str]] = {

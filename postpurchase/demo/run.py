@@ -22,6 +22,7 @@ DEMO_FILE = VAR / "demo.json"
 SLUG = "masala"
 SHOP_KEY, SHOP_SECRET = "ck_demo_masala_house", "cs_demo_masala_house"
 PASSWORD = "demo"
+POINTS_SECRET = "demo-points-in-the-shop"
 
 
 def main(arguments: list[str]) -> int:
@@ -114,7 +115,7 @@ def start(group: Group, port: int, shop_port: int) -> dict:
         call_command("connect_store", shop_url, key=SHOP_KEY, secret=SHOP_SECRET, slug=SLUG, insecure=True)
         serve.say("Fetching what changed in the shop …")
         call_command("sync", SLUG)
-        call_command("furnish_demo", SLUG)
+        call_command("furnish_demo", SLUG, points_secret=POINTS_SECRET)
     except CommandError as error:
         raise ProcessFailed(str(error)) from error
     addresses = {
@@ -137,8 +138,9 @@ def shop(port: int, url: str, web_url: str) -> Program:
     size = ["--orders", os.environ.get("DEMO_ORDERS") or "3000"]
     kept = ["--state", str(VAR / "demo-shop"), "--key", SHOP_KEY, "--secret", SHOP_SECRET]
     pages = {"Portal": f"/s/{SLUG}/", "Mailbox": "/mailbox/", "Help desk": "/admin/", "API": "/api/v1/docs/"}
+    points = ["--points", f"{web_url}/s/{SLUG}/points.json", "--points-secret", POINTS_SECRET]
     links = [part for name, path in pages.items() for part in ("--link", f"{name}={web_url}{path}")]
-    return Program("shop", [*command, *size, *kept, *links], healthy=lambda: answers(f"{url}/wp-json/"))
+    return Program("shop", [*command, *size, *kept, *points, *links], healthy=lambda: answers(f"{url}/wp-json/"))
 
 
 def make_admin() -> str:

@@ -17,6 +17,7 @@ from .dispatch import RestApi
 from .fast import FastOrders
 from .faults import FaultyDeliveries, Trouble
 from .page import Pages
+from .points import Points
 from .resources import PAYLOADS
 from .rest import API, Call, refused_body
 from .shop import Refused, Shop
@@ -48,6 +49,7 @@ class Demo:
     # As behind a proxy that ends TLS: requests that come over http count as https, so basic authentication works.
     behind_tls: bool = False
     links: dict[str, str] = field(default_factory=dict)  # shown on the control page: name to address
+    points: Points | None = None  # the shop's pages show points
     webhook_delay: float = 0.0
     orders_from: FastOrders | None = None  # a `fast.FastOrders` answers the collection of orders instead of the shop
 

@@ -46,8 +46,11 @@ def wordpress_json(data) -> bytes:
     return json.dumps(data, separators=(",", ":")).replace("/", "\\/").encode()
 
 
-def html_response(page: str, status: int = 200) -> Response:
+def html_response(page: str, status: int = 200, also_from: str = "") -> Response:
+    """`also_from`: another site whose scripts the page runs, and which they may ask."""
     policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+    if also_from:
+        policy += f"; script-src 'self' {also_from}; connect-src 'self' {also_from}"
     return Response(
         status,
         page.encode(),

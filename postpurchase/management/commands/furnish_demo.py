@@ -10,6 +10,7 @@ from crm.events.models import Handling
 from crm.orders.models import Order
 from crm.stores.models import Store
 from crm.work import drain
+from loyalty.models import ShopDisplay
 from support import tickets
 from support.models import Ticket
 
@@ -35,9 +36,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         parser.add_argument("slug")
+        parser.add_argument("--points-secret", help="by which the shop's pages say who is signed in there")
 
-    def handle(self, *, slug, **options):
+    def handle(self, *, slug, points_secret=None, **options):
         store = Store.objects.get(slug=slug)
+        if points_secret:
+            ShopDisplay.objects.update_or_create(store=store, defaults={"secret": points_secret})
         if Ticket.objects.for_store(store).exists():
             return
         Store.objects.filter(pk=store.pk).update(**BRAND)
