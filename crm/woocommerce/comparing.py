@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from crm.orders.models import Coupon, Customer, Order, Product, ProductReview, Refund
 
-from . import drift, mapping, walks
+from . import answers, drift, mapping, walks
 from .client import endpoint_of
 from .models import Resource
 from .paging import Paging
 from .saving import SAVERS, forget_refunds, save_categories
-from .values import MappingError, moment
+from .values import MappingError
 from .walking import Walk
 
 MODELS = {
@@ -23,6 +23,9 @@ MODELS = {
     "coupons": Coupon,
     "reviews": ProductReview,
 }
+
+# When it was changed, and when it was deleted.
+Known = tuple[datetime | None, datetime | None]
 
 
 def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gmt", **params) -> None:
@@ -53,12 +56,15 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
             if resource == "orders":
                 differing += _with_other_refunds(walk, rows, set(differing))
             for chunk in walks.chunks(sorted(differing)):
-                _heal(
-                    walk, resource, walks.named(walk.client, endpoint_of(resource), chunk, **params), set(chunk), live
-                )
+                dates = answers.dates_held(walk.store, resource, chunk)
+                found = walks.named(walk.client, endpoint_of(resource), chunk, **params)
+                _heal(walk, resource, found, dates, set(chunk), live)
+            doubtful = set()
         else:
             _heal_by(walk, resource, page.rows)
-        walks.read_again(walk, resource, live - set(rows))
+            # This page may have been read before what is held came in. What is asked for now was not.
+            doubtful = {woo_id for woo_id in live & set(rows) if answers.is_older(rows[woo_id], known[woo_id][0])}
+        walks.read_again(walk, resource, (live - set(rows)) | doubtful)
         # What a page has of the one before was counted there.
         before = state.position
         with walk.step(**pages.place(page), read=state.read + sum(woo_id > before for woo_id in rows)):
@@ -69,11 +75,13 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
             )
 
 
-def _heal(walk: Walk, resource: str, found: list[dict], asked: set[int], live: set[int]) -> None:
-    """Save the objects that differed; `live` are those that the mirror has and holds for existing."""
+def _heal(
+    walk: Walk, resource: str, found: list[dict], dates: dict[int, datetime], asked: set[int], live: set[int]
+) -> None:
+    """Save the objects that differed; `live` are those that the mirror has and holds for existing, `dates` what they were held with."""
     with walk.step() as count, drift.healing(walk, asked) as counts:
         at = timezone.now()
-        saved = SAVERS[resource](walk.store, found, at, revive=True)
+        saved = answers.save_answer(walk.store, resource, found, at, dates)
         count(saved, 0)
         if resource == "orders":
             for row in found:
@@ -89,15 +97,15 @@ def _heal_by(walk: Walk, resource: str, rows: list[dict]) -> None:
         counts.update(missing=saved.created, stale=saved.updated, healed=saved.written)
 
 
-def differs(row: dict, held: tuple[datetime | None, datetime | None] | None) -> bool:
-    """Whether what the shop says of an object is not what is held of it."""
+def differs(row: dict, held: Known | None) -> bool:
+    """Whether what the shop says of an object is not what is held of it: an older date differs as a newer one does."""
     if held is None or held[1]:
         return True
     try:
-        modified = moment(row, "date_modified_gmt")
+        modified = answers.modified_at(row)
     except MappingError:
         return True
-    return modified is not None and (held[0] is None or datetime.fromisoformat(modified) > held[0])
+    return modified is not None and modified != held[0]
 
 
 def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) -> list[int]:

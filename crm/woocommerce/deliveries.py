@@ -18,7 +18,7 @@ from crm.stores.models import Store
 from crm.work import drain
 from crm.work.wake import wake
 
-from . import identity, rereads, saving
+from . import answers, identity, rereads, saving
 from .client import Client, endpoint_of
 from .errors import WooCommerceError
 from .models import Reread, ShopIdentity, WebhookDelivery
@@ -62,7 +62,11 @@ def apply(rows: list[WebhookDelivery], at: datetime) -> None:
             pages[row.store_id, resource].append(payload)
     order = list(RESOURCES.values())
     for store_id, resource in sorted(pages, key=lambda page: (page[0], order.index(page[1]))):
-        saving.SAVERS[resource](stores[store_id], pages[store_id, resource], at)
+        saved = saving.SAVERS[resource](stores[store_id], pages[store_id, resource], at)
+        # Deliveries come in any order. Where dates don't tell which is the last, and where an object shows up that was said to be
+        # gone before, the shop is asked.
+        doubtful = saved.doubtful | rereads.asked_before(store_id, resource, saved.new)
+        hints |= {(store_id, resource, number) for number in doubtful}
     rereads.ask(hints, at)
 
 
@@ -129,6 +133,7 @@ def is_gone(code) -> bool:
 def read_again(rows: list[Reread], at: datetime) -> None:
     """Ask the shop for each object and save what it says, or that it has it no more. Settles row by row."""
     for row in rows:
+        dates = {} if row.resource == NOTES else answers.dates_held(row.store, row.resource, [row.woo_id])
         try:
             payload = _read(row)
         except WooCommerceError as error:
@@ -140,18 +145,18 @@ def read_again(rows: list[Reread], at: datetime) -> None:
                 Reread.objects.due(at).filter(store=row.store).update(due_at=at + row.backoff())
             continue
         with transaction.atomic():
-            _save(row, payload, at)
+            _save(row, payload, at, dates)
             drain.settle([row], at)
 
 
-def _save(row: Reread, payload, at: datetime) -> None:
+def _save(row: Reread, payload, at: datetime, dates: dict[int, datetime]) -> None:
     if row.resource == NOTES:
         if payload is not None:
             saving.save_notes(row.store, row.woo_id, payload, at)
     elif payload is None:
         saving.mark_deleted(row.store, row.resource, [row.woo_id], at)
     else:
-        saving.SAVERS[row.resource](row.store, [payload], at, revive=True)
+        answers.save_answer(row.store, row.resource, [payload], at, dates)
 
 
 def _read(row: Reread):

@@ -38,6 +38,14 @@ def ask(objects: Iterable[tuple[int, str, int]], at: datetime, *, after: timedel
     wake(Reread)
 
 
+def asked_before(store_id: int, resource: str, numbers: Iterable[int]) -> set[int]:
+    """Which of these were read again lately."""
+    if not numbers:
+        return set()
+    rows = Reread.objects.filter(store=store_id, resource=resource, woo_id__in=numbers, state=Reread.State.DONE)
+    return set(rows.values_list("woo_id", flat=True))
+
+
 def ask_for_all_notes(store: Store, at: datetime) -> int:
     """Have the notes of every order read that the shop has; returns of how many."""
     numbers = Order.objects.for_store(store).existing().order_by("woo_id").values_list("woo_id", flat=True)

@@ -8,12 +8,11 @@ from django.utils import timezone
 from crm.orders.models import Category, Customer, Order, Product, Refund
 from crm.stores.models import Store
 
-from . import drift
+from . import answers, drift
 from .client import PER_PAGE, Client, endpoint_of
 from .errors import WooCommerceError
 from .paging import Paging
 from .saving import (
-    SAVERS,
     Saved,
     forget_refunds,
     mark_deleted,
@@ -187,7 +186,9 @@ def read_again(walk: Walk, resource: str, numbers: Iterable[int]) -> None:
     def ask(client: Client, woo_id: int) -> dict | None:
         return one(client, f"{endpoint_of(resource)}/{woo_id}")
 
-    for woo_id, payload in walk.each(ask, sorted(numbers)):
+    numbers = sorted(numbers)
+    dates = answers.dates_held(walk.store, resource, numbers) if numbers else {}
+    for woo_id, payload in walk.each(ask, numbers):
         at = timezone.now()
         with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
             if payload is None:
@@ -195,7 +196,7 @@ def read_again(walk: Walk, resource: str, numbers: Iterable[int]) -> None:
                 count(Saved(updated=1), 0)
                 counts.update(gone=1, healed=1)
             else:
-                saved = SAVERS[resource](walk.store, [payload], at, revive=True)
+                saved = answers.save_answer(walk.store, resource, [payload], at, dates)
                 count(saved, 1)
                 kind = "trashed" if payload.get("status") == "trash" else "stale"
                 counts.update({kind: saved.written}, healed=saved.written)

@@ -81,6 +81,10 @@ class Reread(DueWork):
     class Meta(DueWork.Meta):
         verbose_name = _("object to read again")
         verbose_name_plural = _("objects to read again")
+        indexes = [
+            *DueWork.Meta.indexes,
+            models.Index(fields=["store", "resource", "woo_id"], name="reread_by_object"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["store", "resource", "woo_id"],

@@ -37,6 +37,10 @@ class Saved:
     ignored: int = 0
     # (number in the shop, what is wrong)
     kept_aside: list[tuple[str, str]] = field(default_factory=list)
+    # Numbers that were not held before.
+    new: set[int] = field(default_factory=set)
+    # Numbers of which the dates do not tell what is true now: two versions of one second, or one that was deleted and is spoken of.
+    doubtful: set[int] = field(default_factory=set)
     # The latest `date_modified_gmt` of the page.
     newest: datetime | None = None
 
@@ -256,6 +260,8 @@ def _map(mirror, sources, saved, broken) -> dict[int, Item]:
             saved.older += 1
             continue
         saved.older += other is not None
+        if other and other.modified == item.modified and other.digest != item.digest:
+            saved.doubtful.add(item.woo_id)
         items[item.woo_id] = item
     return items
 
@@ -284,6 +290,7 @@ def _held(mirror, store, woo_ids) -> dict[int, Held]:
 
 def _is_due(item: Item, held: Held | None, revive: bool, saved: Saved) -> bool:
     if held is None:
+        saved.new.add(item.woo_id)
         return True
     if held.modified and (item.modified is None or item.modified < held.modified):
         saved.older += 1
@@ -292,10 +299,14 @@ def _is_due(item: Item, held: Held | None, revive: bool, saved: Saved) -> bool:
         # What was deleted for good may still be talked about by deliveries that are late.
         is_newer = bool(item.modified and held.modified and item.modified > held.modified)
         saved.older += not (revive or is_newer)
+        if is_newer:
+            saved.doubtful.add(item.woo_id)
         return revive or is_newer
     if held.digest == item.digest:
         saved.unchanged += 1
         return False
+    if held.modified == item.modified:
+        saved.doubtful.add(item.woo_id)
     return True
 
 

@@ -1,3 +1,6 @@
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from postpurchase.demo import server
@@ -18,6 +21,19 @@ def demo():
 def shop_store(db, demo):
     """The store that mirrors it."""
     return store_of(demo)
+
+
+@pytest.fixture
+def shop_store_at(db):
+    """A shop whose clock goes wrong by so much, and its store."""
+    with ExitStack() as stack:
+
+        def open_shop(**wrong):
+            clock = [datetime.now(UTC) + timedelta(**wrong)]
+            demo = stack.enter_context(server.running(server.small_shop(now=lambda: clock[0])))
+            return demo, store_of(demo), clock
+
+        yield open_shop
 
 
 def store_of(demo, **fields):

@@ -277,3 +277,31 @@ def test_a_bigger_batch_costs_no_more_statements():
         return len(queries)
 
     assert cost(40) == cost(5)
+
+
+@pytest.mark.parametrize("last_is_first", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_of_two_versions_of_one_second_the_shop_says_which_is_true(shop, last_is_first, at_once):
+    at = "2026-06-15T12:00:00"
+    true, stale = order(77, at=at, status="completed"), order(77, at=at, status="processing")
+    shop.answers["orders/77"] = Reply(true)
+
+    for version in (true, stale) if last_is_first else (stale, true):
+        make_delivery(shop.store, version)
+        if not at_once:
+            drain.drain(WebhookDelivery)
+    drain.drain_all()
+
+    assert Order.objects.get().status == "completed"
+
+
+def test_what_is_told_late_of_a_deleted_order_does_not_bring_it_back(shop):
+    make_delivery(shop.store, {"id": 77}, "order.deleted")
+    drain.drain_all()
+
+    make_delivery(shop.store, order(77), "order.created")
+    drain.drain_all()
+    make_delivery(shop.store, order(77, at="2026-06-15T13:00:00"), "order.updated")
+    drain.drain_all()
+
+    assert Order.objects.get(woo_id=77).deleted_at
