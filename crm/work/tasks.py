@@ -26,7 +26,7 @@ def every_minute() -> None:
     beat("queue")
     now = timezone.now()
     drain.release_the_dead(now)
-    for model in _with_leftovers(now):
+    for model in drain.waiting(now):
         wake.wake_again(model)
 
 
@@ -34,18 +34,10 @@ def take_over() -> None:
     """What a new cluster does first: go on at once with what a killed one had begun or was about to begin."""
     now = timezone.now()
     drain.release_the_dead(now)
-    for model in _with_leftovers(now):
+    for model in drain.waiting(now):
         # The drain that was asked for may have died with the process that had taken it. One too many does no harm.
         Wake.objects.filter(label=model._meta.label).delete()
         wake.wake(model)
-
-
-def _with_leftovers(now):
-    return [
-        model
-        for model in drain.tables()
-        if model.objects.due(now).exists() or model.objects.lease_expired(now).exists()
-    ]
 
 
 def pulse() -> None:
