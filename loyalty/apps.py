@@ -11,12 +11,14 @@ class LoyaltyConfig(AppConfig):
         from crm.orders import panels
         from crm.orders.erasing import eraser
         from crm.portal import home, navigation
+        from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import erasing, statements
+        from . import erasing, redeeming, statements
 
         eraser(erasing.members, 30)
         navigation.add(_("Points"), "loyalty-points", 20)
+        navigation.add(_("Rewards"), "loyalty-rewards", 21)
         home.card("loyalty/home_card.html", statements.home_card, 20)
         context.provide("loyalty", statements.for_mail)
         panels.panel("loyalty/panel.html", statements.for_staff, 20)
@@ -33,6 +35,17 @@ class LoyaltyConfig(AppConfig):
         ]:
             kinds.register(name, template=f"loyalty/mail/{template}", label=label, **about_points)
         schedules.every(24 * 60, "tiers and expiry of points", "loyalty.tasks.each_night")
+        # What somebody has paid for with points: nobody can have it stopped, and it is never too late for it.
+        owed = {"purpose": kinds.Purpose.SERVICE, "not_for_statuses": (), "useful_for": None}
+        kinds.register(redeeming.READY_MAIL, template="loyalty/mail/reward_code", label=_("Code of a reward"), **owed)
+        kinds.register(
+            redeeming.FAILED_MAIL,
+            template="loyalty/mail/reward_failed",
+            label=_("Points of a reward given back"),
+            **owed,
+        )
+        push.on_confirmed("coupon", redeeming.confirmed)
+        push.on_refused("coupon", redeeming.refused)
         schedules.every(60, "gifts, and points of those who left", "loyalty.tasks.each_hour")
         schedules.every(15, "release pending points", "loyalty.tasks.release")
         schedules.every(24 * 60, "prove the points ledger", "loyalty.tasks.prove")

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from crm.stores.formats import money, number
 
+from . import rewards
 from .models import EarningRule, LedgerEntry
 from .rules import PRECISE, LinePoints, Rule, plain
 
@@ -26,6 +27,9 @@ def title(entry: LedgerEntry) -> str:
         return _("Points of your orders as a guest")
     if gift := _gifts().get(entry.rule.get("why", "")):
         return gift
+    if entry.rule.get("why") == "reward":
+        said = _("Reward: %(reward)s") if entry.kind == Kind.REDEEM else _("Given back: %(reward)s")
+        return said % {"reward": rewards.words(entry.rule["reward"])}
     if entry.order and entry.kind in (Kind.EARN, Kind.REVERSE):
         words = {
             "changed": _("Change of order %(number)s"),

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from crm.events.subscribing import on
 
-from . import birthdays, earning, ledger, members, occasions, programs, referrals, tiers, usable
+from . import birthdays, earning, ledger, members, occasions, programs, redeeming, referrals, tiers, usable
 from .occasions import Fact, Kind
 
 
@@ -105,6 +105,12 @@ def follow_friends(events):
 def join_points(events):
     for store, group in _by_store(events):
         ledger.join(store, {event.data["guest_id"] for event in group})
+
+
+@on("coupon.used")
+def note_used_codes(events):
+    for store, group in _by_store(events):
+        redeeming.used(store, [(event.data["code"], event.order_id) for event in group])
 
 
 @on("member.joined")

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import display, members, points
+from .views import display, members, points, rewards
 
 urlpatterns = [
     path("s/<slug:slug>/points/", points.points, name="loyalty-points"),
@@ -12,4 +12,6 @@ urlpatterns = [
     path("s/<slug:slug>/membership/birthday/", members.birthday, name="loyalty-birthday"),
     path("s/<slug:slug>/membership/link/", members.link, name="loyalty-link"),
     path("s/<slug:slug>/invite/<str:code>/", members.invited, name="loyalty-invited"),
+    path("s/<slug:slug>/rewards/", rewards.shelf, name="loyalty-rewards"),
+    path("s/<slug:slug>/rewards/<int:reward>/", rewards.reward, name="loyalty-reward"),
 ]

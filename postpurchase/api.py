@@ -31,7 +31,9 @@ from loyalty.api import (
     EntryViewSet,
     LiabilityView,
     MemberViewSet,
+    RedemptionViewSet,
     ReferralViewSet,
+    RewardViewSet,
     RuleViewSet,
     TierViewSet,
     TrialViewSet,
@@ -62,6 +64,8 @@ router.register("loyalty/campaigns", CampaignViewSet, "loyalty-campaign")
 router.register("loyalty/trials", TrialViewSet, "loyalty-trial")
 router.register("loyalty/tiers", TierViewSet, "loyalty-tier")
 router.register("loyalty/referrals", ReferralViewSet, "loyalty-referral")
+router.register("loyalty/rewards", RewardViewSet, "loyalty-reward")
+router.register("loyalty/redemptions", RedemptionViewSet, "loyalty-redemption")
 
 
 @csrf_exempt

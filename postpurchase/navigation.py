@@ -28,6 +28,8 @@ GROUPS = [
             ("loyalty.Account", "savings"),
             ("loyalty.LedgerEntry", "list_alt"),
             ("loyalty.Adjustment", "how_to_reg"),
+            ("loyalty.Reward", "featured_seasonal_and_gifts"),
+            ("loyalty.Redemption", "confirmation_number"),
             ("loyalty.Member", "card_membership"),
             ("loyalty.Referral", "group_add"),
             ("loyalty.EarningRule", "rule"),

@@ -223,6 +223,13 @@ def make_campaign(store, multiplier=2, **fields):
     return Campaign.objects.create(store=store, **defaults | fields)
 
 
+def make_reward(store, points=100, **fields):
+    """Fifty off for so many points, unless told otherwise."""
+    from loyalty.models import Reward
+
+    return Reward.objects.create(store=store, points=points, **{"kind": "money", "amount": Decimal(50)} | fields)
+
+
 def make_member(customer, **fields):
     """A customer who joined the programme in the portal."""
     from loyalty.models import Member

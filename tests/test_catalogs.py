@@ -56,6 +56,8 @@ MODULES = [
     "loyalty/forms.py",
     "loyalty/referrals.py",
     "loyalty/views",
+    "loyalty/redeeming.py",
+    "loyalty/rewards.py",
     "loyalty/ways.py",
     "postpurchase/borrowed_words.py",
     "support/views.py",

@@ -84,6 +84,7 @@ def url_of(world, route) -> str:
         "object_id": 1,
         "code": side["loyalty.ReferralCode"].code,
         "ticket": ticket.pk,
+        "reward": side["loyalty.Reward"].pk,
         "number": ticket.number if "ticket" in route.name else order.number,
         "token": {
             "tracking": links.make(pages.PURPOSE, side.store.pk, order.pk),
@@ -113,6 +114,10 @@ def body_of(world, route) -> dict:
         "message-list": {"text": "Hi"},
         "loyalty-referral-approve": {"reason": "Neighbours"},
         "loyalty-referral-decline": {"reason": "The same person"},
+        "loyalty-redemption-list": {
+            "customer": world.a["orders.Customer"].pk,
+            "reward": world.a["loyalty.Reward"].pk,
+        },  # fmt: skip
         "loyalty-member-list": {"customer": world.a["orders.Customer"].pk},
         "push-list": {
             "kind": "order_note",

@@ -23,6 +23,7 @@ from loyalty.models import (
     Adjustment,
     MembershipTerms,
     ProgramLiability,
+    Redemption,
     ReferralCode,
     ReferralTerms,
     RuleVersion,
@@ -131,6 +132,10 @@ def _side(mark, store) -> Side:
     )
     rule = factories.make_earning_rule(product, 2, active=False)
     campaign = factories.make_campaign(store, name=f"{name} Festival", active=False)
+    reward = factories.make_reward(store, 20, description=f"{name} shelf")
+    redemption = Redemption.objects.create(
+        store=store, account=account, reward=reward, terms=reward.terms, code=f"{name}-CODE", state="ready"
+    )
     trial = trials.ask(campaign, days=30)
     Trial.objects.filter(pk=trial.pk).update(state="done", result=trials.Result().dump())
     trial.refresh_from_db()
@@ -138,7 +143,7 @@ def _side(mark, store) -> Side:
     event = Event.objects.get(type="ticket.opened", key=str(ticket.pk))
     _keep(
         side, store, customer, category, product, order, line, refund, shipment, invitation, account, ticket,
-        account.entries.get(), rule, campaign, trial, RuleVersion.objects.get(of="campaign", object_id=campaign.pk),
+        account.entries.get(), rule, reward, redemption, campaign, trial, RuleVersion.objects.get(of="campaign", object_id=campaign.pk),
         RefundLine.objects.create(
             refund=refund, line_item=line, woo_id=refund.woo_id + 1, name=f"{name} Chai", quantity=0,
             total=0, total_tax=0,

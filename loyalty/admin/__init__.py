@@ -1,5 +1,6 @@
 """What staff see of points, page by page."""
 
-from . import accounts, adjustments, display, liability, members, program, referrals, rules, terms
+from . import accounts, adjustments, display, liability, members, program, referrals, rewards, rules, terms
 
-__all__ = ["accounts", "adjustments", "display", "liability", "members", "program", "referrals", "rules", "terms"]
+__all__ = ["accounts", "adjustments", "display", "liability", "members", "program", "referrals", "rewards", "rules", "terms"]
+

@@ -6,12 +6,13 @@ from .ledger import Account, Allocation, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program, ProgramLiability
 from .referrals import Referral, ReferralCode, ReferralTerms, Sighting
+from .rewards import Redemption, Reward
 from .rules import Campaign, EarningRule, Occasion, RuleVersion
 from .tiers import Tier, TierChange, TierStanding
 from .trials import Trial
 
 __all__ = [
-    "Account", "Adjustment", "Allocation", "AskedCount", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot", "Member",
-    "MembershipTerms", "Occasion", "Program", "ProgramLiability", "Referral", "ReferralCode", "ReferralTerms", "RuleVersion", "ShopDisplay", "Sighting",
-    "Tier", "TierChange", "TierStanding", "Trial",
+    "Account", "Adjustment", "Allocation", "AskedCount", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot",
+    "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability", "Redemption", "Referral", "ReferralCode",
+    "ReferralTerms", "Reward", "RuleVersion", "ShopDisplay", "Sighting", "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip

@@ -1,0 +1,81 @@
+"""Rewards: what points buy, and who took what."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
+
+from crm.orders.admin import link_to
+from crm.stores import formats
+from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
+
+from .. import rewards
+from ..models import Redemption, Reward
+
+COLOURS = {
+    Redemption.State.PENDING.label: "warning",
+    Redemption.State.READY.label: "info",
+    Redemption.State.USED.label: "success",
+    Redemption.State.FAILED.label: "danger",
+}
+
+
+@admin.register(Reward)
+class RewardAdmin(StoreScopedAdmin):
+    list_display = ["name_shown", "points_shown", "stock", "active", "available_from", "available_until", "store"]
+    list_select_related = ["store"]
+    list_filter = [("store", StoreFilter), "active", "kind"]
+    ordering = ["store", "position", "points", "pk"]
+    add_roles = {Role.OWNER}
+    fieldsets = [
+        (None, {"fields": ["store", "kind", "amount", "points", "description", "active", "position"]}),
+        (_("The code"), {"fields": ["minimum_order", "individual_use", "valid_days"]}),
+        (_("Who may take it, and when"), {"fields": ["stock", "per_customer", "available_from", "available_until"]}),
+    ]
+
+    @display(description=_("Reward"))
+    def name_shown(self, reward):
+        return str(reward)
+
+    @display(description=_("Points"), ordering="points")
+    def points_shown(self, reward):
+        return formats.number(reward.points)
+
+
+@admin.register(Redemption)
+class RedemptionAdmin(ReadOnlyAdmin):
+    list_display = ["code", "customer_shown", "reward_shown", "points_shown", "state_shown", "created_at", "store"]
+    list_select_related = ["account__customer", "store"]
+    list_filter = [("store", StoreFilter), "state"]
+    search_fields = ["code", "account__customer__email"]
+    search_help_text = _("Code or e-mail")
+    ordering = ["-pk"]
+    show_full_result_count = False
+    list_per_page = 50
+    fields = [
+        "code", "customer_link", "reward_shown", "points_shown", "state_shown", "error", "expires_at", "order_link", "created_at",
+    ]  # fmt: skip
+    readonly_fields = ["customer_link", "reward_shown", "points_shown", "state_shown", "order_link"]
+
+    @display(description=_("Customer"))
+    def customer_shown(self, redemption):
+        return str(redemption.account.customer)
+
+    @display(description=_("Customer"))
+    def customer_link(self, redemption):
+        return link_to(redemption.account.customer)
+
+    @display(description=_("Order"))
+    def order_link(self, redemption):
+        return link_to(redemption.order) if redemption.order else "–"
+
+    @display(description=_("Reward"))
+    def reward_shown(self, redemption):
+        return rewards.words(redemption.terms)
+
+    @display(description=_("Points"))
+    def points_shown(self, redemption):
+        return formats.number(redemption.points)
+
+    @display(description=_("State"), label=COLOURS, ordering="state")
+    def state_shown(self, redemption):
+        return redemption.get_state_display()

@@ -1,0 +1,113 @@
+"""Rewards for merchants' programs: the catalogue, and taking one for a customer."""
+
+import uuid
+
+import django_filters as filters
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.response import Response
+
+from crm.orders.models import Customer
+from crm.rest.filters import EmailFilter
+from crm.rest.idempotency import idempotent
+from crm.rest.views import StoreScopedMixin
+
+from .. import redeeming, rewards
+from ..models import Redemption, Reward
+
+
+class RewardSerializer(serializers.ModelSerializer):
+    name = serializers.CharField(source="__str__", read_only=True)
+    version = serializers.SerializerMethodField(help_text=_("Changes with the price and the terms"))
+    currency = serializers.CharField(source="store.currency", read_only=True)
+
+    class Meta:
+        model = Reward
+        fields = [
+            "id", "kind", "name", "description", "amount", "currency", "points", "minimum_order", "individual_use", "valid_days",
+            "stock", "per_customer", "available_from", "available_until", "active", "version",
+        ]  # fmt: skip
+
+    def get_version(self, reward) -> str:
+        return rewards.version(reward)
+
+
+class RedemptionSerializer(serializers.ModelSerializer):
+    customer = serializers.IntegerField(source="account.customer_id", read_only=True)
+    email = serializers.CharField(source="account.customer.email", read_only=True)
+    points = serializers.IntegerField(read_only=True)
+    code = serializers.SerializerMethodField(help_text=_("Null until the shop has it"))
+
+    class Meta:
+        model = Redemption
+        fields = [
+            "id", "reward", "customer", "email", "state", "code", "points", "terms", "expires_at", "order", "error", "created_at",
+        ]  # fmt: skip
+        extra_kwargs = {
+            "terms": {"help_text": _("The reward as it was when it was taken")},
+            "order": {"help_text": _("The order it was used in")},
+        }
+
+    def get_code(self, redemption) -> str | None:
+        return None if redemption.state in (Redemption.State.PENDING, Redemption.State.FAILED) else redemption.code
+
+
+class RedeemSerializer(serializers.Serializer):
+    customer = serializers.IntegerField(help_text=_("The customer's `id`"))
+    reward = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    version = serializers.CharField(
+        max_length=16, required=False, help_text=_("Of the reward as the customer saw it; another one now is refused")
+    )
+
+    def validate_customer(self, pk):
+        customers = Customer.objects.for_store(self.context["request"].auth.store).current()
+        customer = customers.filter(pk=pk).first() if 0 < pk < 2**63 else None
+        if customer is None:
+            raise serializers.ValidationError(_("There is no such customer."))
+        return customer
+
+
+class RedemptionFilter(filters.FilterSet):
+    customer = filters.NumberFilter("account__customer_id")
+    email = EmailFilter("account__customer__email")
+    reward = filters.NumberFilter("reward_id")
+
+    class Meta:
+        model = Redemption
+        fields = ["customer", "email", "reward", "state"]
+
+
+class RewardViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
+    """What points buy, with the rewards that are not offered at the moment."""
+
+    scope = "loyalty"
+    lookup_value_regex = r"\d{1,18}"
+    queryset = Reward.objects.select_related("store")
+    serializer_class = RewardSerializer
+    filterset_fields = ["active", "kind"]
+
+
+class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Rewards that customers took, and what became of their codes."""
+
+    scope = "loyalty"
+    lookup_value_regex = r"\d{1,18}"
+    queryset = Redemption.objects.select_related("account__customer")
+    serializer_class = RedemptionSerializer
+    filterset_class = RedemptionFilter
+
+    @extend_schema(request=RedeemSerializer, responses={201: RedemptionSerializer})
+    @idempotent
+    def create(self, request):
+        """Spend a customer's points for a reward. The code is there once the shop has it, and is mailed to the customer."""
+        serializer = RedeemSerializer(data=request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        asked = serializer.validated_data
+        try:
+            redemption = redeeming.redeem(
+                request.auth.store, asked["customer"], asked["reward"], key=uuid.uuid4(), seen=asked.get("version", "")
+            )
+        except redeeming.CannotRedeem as error:
+            raise serializers.ValidationError({"reward": [str(error)]}) from error
+        return Response(RedemptionSerializer(redemption).data, status.HTTP_201_CREATED)

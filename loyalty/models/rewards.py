@@ -1,0 +1,196 @@
+import uuid
+from decimal import Decimal
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from crm.orders.models import Order
+from crm.stores.models import Store
+
+from .ledger import Account, LedgerEntry
+
+
+class RewardQuerySet(models.QuerySet):
+    def for_store(self, store):
+        return self.filter(store=store)
+
+    def offered(self, at):
+        begun = Q(available_from=None) | Q(available_from__lte=at)
+        return self.filter(begun, Q(available_until=None) | Q(available_until__gt=at), active=True)
+
+
+class Reward(models.Model):
+    """What points buy: a coupon of the shop. Whoever took one keeps it as it was then (`Redemption.terms`)."""
+
+    class Kind(models.TextChoices):
+        MONEY = "money", _("Money off")
+        PERCENT = "percent", _("Percent off")
+        SHIPPING = "shipping", _("Free shipping")
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    amount = models.DecimalField(
+        _("amount"),
+        max_digits=14,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.0001"))],
+        help_text=_("Money in the store's currency, or percent. Empty for free shipping."),
+    )
+    points = models.PositiveBigIntegerField(
+        _("price in points"), validators=[MinValueValidator(1), MaxValueValidator(10**12)]
+    )
+    description = models.CharField(_("description"), max_length=300, blank=True, help_text=_("Customers read it."))
+    minimum_order = models.DecimalField(
+        _("smallest order"),
+        max_digits=14,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.0001"))],
+        help_text=_("The code works for orders of at least so much. Empty: for any order."),
+    )
+    individual_use = models.BooleanField(
+        _("alone only"), default=True, help_text=_("The code can't be used together with other coupons.")
+    )
+    valid_days = models.PositiveSmallIntegerField(
+        _("days a code is valid"),
+        null=True,
+        blank=True,
+        default=90,
+        validators=[MinValueValidator(7), MaxValueValidator(3650)],
+        help_text=_("Until the end of the day, by the store's clock. Empty: without end."),
+    )
+    stock = models.PositiveIntegerField(
+        _("how many are left"), null=True, blank=True, help_text=_("Empty: any number.")
+    )
+    per_customer = models.PositiveIntegerField(
+        _("most for one customer"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Empty: any number."),
+    )
+    available_from = models.DateTimeField(_("offered from"), null=True, blank=True)
+    available_until = models.DateTimeField(_("offered until"), null=True, blank=True)
+    active = models.BooleanField(_("active"), default=True)
+    position = models.PositiveSmallIntegerField(
+        _("place"), default=0, help_text=_("Lower ones come first; of equals, the cheaper.")
+    )
+    created_at = models.DateTimeField(_("made at"), default=now, editable=False)
+
+    objects = RewardQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("reward")
+        verbose_name_plural = _("rewards")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="shipping", amount=None)
+                | Q(kind="money", amount__gt=0)
+                | Q(kind="percent", amount__gt=0, amount__lte=100),
+                name="reward_gives_something",
+                violation_error_message=_(
+                    "Money off and percent need an amount, percent at most 100; free shipping has none."
+                ),
+            ),
+            models.CheckConstraint(condition=Q(points__gt=0), name="reward_costs_points"),
+            models.CheckConstraint(condition=Q(valid_days=None) | Q(valid_days__gt=0), name="reward_code_lasts"),
+        ]
+        indexes = [models.Index(fields=["store", "position", "points"], name="reward_shelf")]
+
+    def __str__(self):
+        from ..rewards import words
+
+        # A form that was sent half empty shows its row, too.
+        incomplete = self.amount is None and self.kind != self.Kind.SHIPPING
+        return self.get_kind_display() if incomplete else words(self.terms)
+
+    def clean(self):
+        if self.available_from and self.available_until and self.available_until <= self.available_from:
+            raise ValidationError({"available_until": _("This is before it begins.")})
+
+    @property
+    def terms(self) -> dict:
+        """What a redemption keeps of it."""
+        return {
+            "kind": self.kind,
+            "amount": None if self.amount is None else f"{self.amount.normalize():f}",
+            "currency": self.store.currency,
+            "minimum_order": None if self.minimum_order is None else f"{self.minimum_order.normalize():f}",
+            "individual_use": self.individual_use,
+            "valid_days": self.valid_days,
+            "points": self.points,
+        }
+
+
+class Redemption(models.Model):
+    """A reward that a customer took: the points spent for it, and the code that the shop gives for them."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", _("On its way")
+        READY = "ready", _("Ready")
+        USED = "used", _("Used")
+        EXPIRED = "expired", _("Expired")
+        FAILED = "failed", _("Failed")
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
+    account = models.ForeignKey(
+        Account, models.RESTRICT, related_name="redemptions", db_index=False, verbose_name=_("account")
+    )
+    reward = models.ForeignKey(Reward, models.RESTRICT, related_name="redemptions", verbose_name=_("reward"))
+    # Of the form or request it came by: the same one again is the same redemption.
+    key = models.UUIDField(default=uuid.uuid4, editable=False)
+    # The reward as it was.
+    terms = models.JSONField(_("terms"))
+    code = models.CharField(_("code"), max_length=40)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.PENDING)
+    # Why the shop has made no coupon of it.
+    error = models.TextField(_("error"), blank=True)
+    entry = models.OneToOneField(
+        LedgerEntry, models.RESTRICT, null=True, related_name="redemption", verbose_name=_("entry")
+    )
+    returned = models.OneToOneField(
+        LedgerEntry, models.RESTRICT, null=True, related_name="+", verbose_name=_("points given back")
+    )
+    # The order it was used in.
+    order = models.ForeignKey(Order, models.SET_NULL, null=True, related_name="+", verbose_name=_("order"))
+    created_at = models.DateTimeField(_("made at"), default=now)
+
+    objects = RewardQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("redemption")
+        verbose_name_plural = _("redemptions")
+        constraints = [
+            models.UniqueConstraint(fields=["store", "key"], name="redemption_once_per_key"),
+            models.UniqueConstraint(fields=["store", "code"], name="redemption_code_once"),
+            models.CheckConstraint(
+                condition=Q(state="failed", returned__isnull=False) | ~Q(state="failed") & Q(returned=None),
+                name="redemption_failed_gives_back",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="redemption_of_account"),
+            models.Index(fields=["store", "-id"], name="redemption_newest"),
+            models.Index(fields=["expires_at"], name="redemption_to_expire", condition=Q(state="ready")),
+        ]
+
+    def __str__(self):
+        return self.code
+
+    @property
+    def points(self) -> int:
+        return self.terms["points"]
+
+    @property
+    def words(self) -> str:
+        from ..rewards import words
+
+        return words(self.terms)
