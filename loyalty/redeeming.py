@@ -68,6 +68,10 @@ class NotAllowed(CannotRedeem):
     """The customer takes no part in the programme."""
 
 
+class Paused(CannotRedeem):
+    """The programme rests; points stay."""
+
+
 class NoAddress(CannotRedeem):
     """The shop could not make the code for this customer alone."""
 
@@ -135,6 +139,8 @@ def _check(reward, account, customer, seen):
     program = programs.of(reward.store)
     if program is None:
         raise NotOffered(_("This reward is not offered at the moment."))
+    if not program.active:
+        raise Paused(_("The points programme is paused. Your points stay yours."))
     try:
         members.require(program, customer)
     except members.NotAMember as error:

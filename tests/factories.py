@@ -230,6 +230,14 @@ def make_reward(store, points=100, **fields):
     return Reward.objects.create(store=store, points=points, **{"kind": "money", "amount": Decimal(50)} | fields)
 
 
+def make_redemption(account, reward, **fields):
+    """A reward that was taken, without its points and its coupon."""
+    from loyalty.models import Redemption
+
+    defaults = {"terms": reward.terms, "code": f"CODE-{Redemption.objects.count()}", "state": "ready"}
+    return Redemption.objects.create(store=account.store, account=account, reward=reward, **defaults | fields)
+
+
 def make_member(customer, **fields):
     """A customer who joined the programme in the portal."""
     from loyalty.models import Member

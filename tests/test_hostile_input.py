@@ -146,7 +146,9 @@ def make_hostile(words, address):
     ]  # fmt: skip
     tickets.reply_from_staff(ticket, None, words)
     account = factories.make_account(customer, points=10)
-    return store, customer, order, [*rows, account, account.entries.get()]
+    reward = factories.make_reward(store, 5, description=words[:300])
+    redemption = factories.make_redemption(account, reward, code="HOSTILE-1", error=words)
+    return store, customer, order, [*rows, account, account.entries.get(), reward, redemption]
 
 
 def addresses_of(store, order, rows):
@@ -154,7 +156,10 @@ def addresses_of(store, order, rows):
     home = f"/s/{store.slug}/"
     ticket = next(row for row in rows if hasattr(row, "assignee_id"))
     token = links.make(invitations.PURPOSE, store.pk, order.review_invitation.pk)
-    yield from (("customer", home + page) for page in ("", "orders/", "points/", "tickets/", "track/", "tickets/new/"))
+    yield from (
+        ("customer", home + page)
+        for page in ("", "orders/", "points/", "rewards/", "tickets/", "track/", "tickets/new/")
+    )
     yield "customer", reverse("portal-order", args=[store.slug, order.number])
     yield "customer", f"{home}tickets/new/?order={quote(order.number)}"
     yield "customer", reverse("portal-ticket", args=[store.slug, ticket.number])
@@ -198,10 +203,10 @@ def test_no_mail_makes_a_live_node_or_a_header_of_what_somebody_wrote(number):
     words = TOGETHER[number]
     store, customer, order, _rows = make_hostile(words, ADDRESSES[number % len(ADDRESSES)])
     said = dict.fromkeys(
-        ["subject", "text", "number", "product", "tier", "lower", "perks", "friend", "reason"], words
+        ["subject", "text", "number", "product", "tier", "lower", "perks", "friend", "reason", "reward", "code"], words
     ) | {"url": "https://shop.example/"}
     # What only our own code puts in.
-    said |= dict.fromkeys(["until", "last_day", "drops_on", "day"], "2026-07-01")
+    said |= dict.fromkeys(["until", "last_day", "drops_on", "day", "expires"], "2026-07-01")
     said |= {"points": 5, "items": [{"day": "2026-07-01", "points": 5}], "missing": "3", "measure": "spend"}
 
     for kind in kinds.KINDS:

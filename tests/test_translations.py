@@ -106,7 +106,10 @@ def everything(store, customer, order):
     factories.make_tier(program, "सोना", 100000, key="gold")
     ReferralTerms.objects.create(program=program)
     factories.make_referral(customer, state="declined", reason="cap")
-    factories.make_account(customer, 1240)
+    account = factories.make_account(customer, 1240)
+    reward = factories.make_reward(store, 100, description="पाँच कप चाय", minimum_order=500)
+    for state in ("pending", "ready", "used"):
+        factories.make_redemption(account, reward, code=f"22-{len(state)}", state=state)
     expiry.date_lots(program)
     tiers.nightly(store, timezone.now())
     ticket = factories.make_ticket(
@@ -114,7 +117,7 @@ def everything(store, customer, order):
     )
     invitation = factories.make_invitation(order, state="done", outcome="invited")
     message = outbox.queue(store, "thank-you", "a", order=order)
-    return {"parcel": parcel, "ticket": ticket, "invitation": invitation, "message": message}
+    return {"parcel": parcel, "ticket": ticket, "invitation": invitation, "message": message, "reward": reward}
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -181,7 +184,7 @@ def test_pages_of_a_customer_speak_the_language(reader, language, store, everyth
 
     for path in [
         "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/membership/",
-        "/s/masala/tickets/", "/s/masala/tickets/new/?order=1234", ticket,
+        "/s/masala/rewards/", f"/s/masala/rewards/{everything['reward'].pk}/", "/s/masala/tickets/", "/s/masala/tickets/new/?order=1234", ticket,
     ]:  # fmt: skip
         response = reader.get(path)
         assert response.status_code == 200, path
@@ -194,7 +197,8 @@ def test_pages_of_a_customer_speak_the_language(reader, language, store, everyth
 
 def test_pages_of_somebody_with_nothing_speak_the_language(reader, language, store, customer):
     factories.sign_in(reader, customer.email)
-    for path in ["/s/masala/", "/s/masala/orders/", "/s/masala/points/", "/s/masala/membership/", "/s/masala/tickets/"]:
+    for path in ["", "orders/", "points/", "rewards/", "membership/", "tickets/"]:
+        path = f"/s/masala/{path}"
         read(reader.get(path), language)
     factories.sign_in(reader, "stranger@mail.example")
     response = reader.get("/s/masala/orders/")
@@ -234,6 +238,9 @@ LOYALTY = {
     "referral-rewarded": {},
     "referral-welcome": {},
     "referral-declined": {"friend": "ra•••@mail.example", "reason": "वही फ़ोन"},
+    # A code is of Latin letters in every language.
+    "reward-code": {"reward": "छूट", "code": "22-23456-78923", "expires": "2026-12-31"},
+    "reward-failed": {"reward": "छूट"},
 }  # fmt: skip
 MAILS = ["thank-you", "shipped", "review-request", "ticket-opened", "ticket-reply", "birthday", *LOYALTY]
 

@@ -23,7 +23,6 @@ from loyalty.models import (
     Adjustment,
     MembershipTerms,
     ProgramLiability,
-    Redemption,
     ReferralCode,
     ReferralTerms,
     RuleVersion,
@@ -133,9 +132,7 @@ def _side(mark, store) -> Side:
     rule = factories.make_earning_rule(product, 2, active=False)
     campaign = factories.make_campaign(store, name=f"{name} Festival", active=False)
     reward = factories.make_reward(store, 20, description=f"{name} shelf")
-    redemption = Redemption.objects.create(
-        store=store, account=account, reward=reward, terms=reward.terms, code=f"{name}-CODE", state="ready"
-    )
+    redemption = factories.make_redemption(account, reward, code=f"{name}-CODE", error=customer.email)
     trial = trials.ask(campaign, days=30)
     Trial.objects.filter(pk=trial.pk).update(state="done", result=trials.Result().dump())
     trial.refresh_from_db()

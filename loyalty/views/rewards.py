@@ -36,7 +36,7 @@ def reward(request, slug, reward):
         return redirect("loyalty-rewards", slug)
     account = rewards.account_of(request.store, request.customer)
     offer = next((offer for offer in rewards.offers(request.store, account, at) if offer.reward.pk == reward), None)
-    if offer is None or offer.state != "ready":
+    if offer is None or offer.state != "ready" or not programs.of(request.store).active:
         return redirect("loyalty-rewards", slug)
     context = {
         "offer": offer,

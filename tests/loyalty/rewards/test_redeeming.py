@@ -16,8 +16,7 @@ from crm.woocommerce import push
 from crm.woocommerce.models import Push
 from crm.work import drain
 from loyalty import proof, redeeming, rewards
-from loyalty.models import Account, LedgerEntry, Redemption, Reward
-from postpurchase.demo import server
+from loyalty.models import LedgerEntry, Program, Redemption, Reward
 from tests.factories import (
     make_account,
     make_customer,
@@ -26,40 +25,12 @@ from tests.factories import (
     make_program,
     make_reward,
     make_store,
-    sign_in,
 )
+
+from .taking import balance, nothing_happened, redeem
 
 State = Redemption.State
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def store():
-    store = make_store(slug="masala", name="Masala House")
-    make_program(store)
-    return store
-
-
-@pytest.fixture
-def account(store):
-    return make_account(make_customer(store, email="asha@mail.example"), 250)
-
-
-@pytest.fixture
-def reward(store):
-    return make_reward(store, 100)
-
-
-def redeem(account, reward, **fields):
-    return redeeming.redeem(account.store, account.customer, reward.pk, **{"key": uuid.uuid4()} | fields)
-
-
-def balance(account):
-    return Account.objects.get(pk=account.pk).balance
-
-
-def nothing_happened(account, points=250):
-    return balance(account) == points and not Redemption.objects.exists() and not Push.objects.exists()
 
 
 def test_points_entry_row_and_owed_coupon_are_made_together(account, reward):
@@ -133,6 +104,10 @@ def _leave(account, reward):
                 points_until=timezone.now() + timedelta(days=500), joined_at=timezone.now() - timedelta(days=1))  # fmt: skip
 
 
+def _pause(account, reward):
+    Program.objects.update(active=False)
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -143,6 +118,7 @@ def _leave(account, reward):
         ({"stock": 0}, redeeming.SoldOut),
         (_elsewhere, redeeming.NotOffered),
         (_leave, redeeming.NotAllowed),
+        (_pause, redeeming.Paused),
     ],
 )
 def test_what_cannot_be_says_why_and_changes_nothing(account, reward, change, error):
@@ -200,20 +176,6 @@ def test_stock_goes_down_and_comes_back(account):
 
     reward.refresh_from_db()
     assert (reward.stock, balance(account)) == (1, 250)
-
-
-@pytest.fixture
-def shop():
-    with server.running() as demo:
-        yield demo
-
-
-@pytest.fixture
-def at_shop(shop):
-    keys = {"url": shop.url, "consumer_key": shop.key, "consumer_secret": shop.secret, "insecure": True}
-    store = make_store(slug="masala", name="Masala House", **keys)
-    make_program(store)
-    return make_account(make_customer(store, email="asha@mail.example"), 250)
 
 
 def test_the_shop_makes_the_coupon_and_the_code_comes_by_mail(at_shop, shop):
@@ -333,148 +295,3 @@ def test_however_many_ask_at_once_points_are_spent_once(same_key):
     assert len(made) == Redemption.objects.count() == Push.objects.count() == (1 if same_key else 3)
     assert balance(account) == (200 if same_key else 0)
     assert not list(proof.differences())
-
-
-# --- portal ---
-
-
-@pytest.fixture
-def visit(client, account):
-    sign_in(client, account.customer.email)
-    return lambda path="", **form: (
-        client.post(f"/s/masala/rewards/{path}", form) if form else client.get(f"/s/masala/rewards/{path}")
-    )
-
-
-def words(response):
-    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).replace("&#x27;", "'").split())
-
-
-def token_on(response):
-    return re.search(r'name="token" value="([^"]+)"', response.content.decode())[1]
-
-
-def test_the_shelf_says_how_each_reward_stands(visit, account, django_assert_max_num_queries):
-    store = account.store
-    make_reward(store, 100)
-    make_reward(store, 337, kind="percent", amount=Decimal(20))
-    make_reward(store, 10, kind="shipping", amount=None, stock=0)
-    make_reward(store, 20, active=False, description="Hidden")
-
-    page = words(visit())
-
-    assert "You have 250 points" in page
-    assert "₹50.00 off 100 points Not together with other codes. The code is valid for 90 days. Choose this" in page
-    assert "20% off 337 points" in page
-    assert "87 more points" in page
-    assert "Free shipping 10 points Not together with other codes. The code is valid for 90 days. Sold out" in page
-    assert "Hidden" not in page
-    for number in range(10):
-        make_reward(store, 1 + number)
-        redeem(account, Reward.objects.last())
-    with django_assert_max_num_queries(20):
-        visit()
-
-
-def test_choosing_asks_first_and_a_double_click_is_one_redemption(visit, account, reward):
-    asked = visit(f"{reward.pk}/")
-    assert "It costs 100 points. 150 points are left then." in words(asked)
-
-    token = token_on(asked)
-    answers = [visit(f"{reward.pk}/", token=token) for _click in range(2)]
-
-    assert [answer.status_code for answer in answers] == [302, 302]
-    assert (balance(account), Redemption.objects.count()) == (150, 1)
-    assert "The shop is making your code." in words(visit())
-
-
-def test_a_ready_code_is_shown_with_its_last_day(visit, account, reward):
-    redemption = redeem(account, reward)
-    assert redemption.code not in visit().content.decode()
-
-    Redemption.objects.update(state=State.READY)
-
-    page = visit().content.decode()
-    assert f'value="{redemption.code}" readonly' in page
-    assert "It works once." in page
-
-
-def test_a_stale_page_is_told_so(visit, account, reward):
-    token = token_on(visit(f"{reward.pk}/"))
-    Reward.objects.update(points=200)
-
-    answer = visit(f"{reward.pk}/", token=token)
-
-    assert answer.status_code == 409
-    assert "The shop has changed this reward since you saw it." in words(answer)
-    assert nothing_happened(account)
-
-
-def test_a_forged_or_borrowed_token_is_refused(visit, account, reward):
-    stranger = make_customer(account.store)
-    dear = make_reward(account.store, 240)
-    bad = [
-        "",
-        "x",
-        token_on(visit(f"{reward.pk}/"))[:-1],
-        redeeming.token(reward, stranger),
-        redeeming.token(dear, account.customer),
-    ]
-
-    answers = [visit(f"{reward.pk}/", token=token) for token in bad]
-
-    assert [answer.status_code for answer in answers] == [400] * 5
-    assert nothing_happened(account)
-
-
-def test_who_can_not_take_it_is_sent_back_to_the_shelf(visit, account):
-    dear = make_reward(account.store, 251)
-
-    assert visit(f"{dear.pk}/")["Location"] == "/s/masala/rewards/"
-    assert visit("999999/")["Location"] == "/s/masala/rewards/"
-
-
-def test_the_statement_names_the_reward(visit, client, account, reward):
-    redeem(account, reward)
-    push.withdraw(Push.objects.get(), timezone.now())
-
-    page = words(client.get("/s/masala/points/"))
-
-    assert "Reward: ₹50.00 off" in page
-    assert "Given back: ₹50.00 off" in page
-
-
-# --- API ---
-
-
-def test_a_program_takes_a_reward_once_for_its_key(api_client, account, reward):
-    api = api_client(account.store)
-    body = {"customer": account.customer_id, "reward": reward.pk}
-    headers = {"Idempotency-Key": "basket-7"}
-
-    first, again = (api.post("/api/v1/loyalty/redemptions/", body, headers=headers) for _time in range(2))
-
-    assert (first.status_code, again.status_code) == (201, 201)
-    assert first.json() == again.json()
-    assert (first.json()["state"], first.json()["code"], first.json()["points"]) == ("pending", None, 100)
-    assert balance(account) == 150
-    row = api.get("/api/v1/loyalty/redemptions/", data={"customer": account.customer_id}).json()["results"][0]
-    assert row == first.json()
-
-
-def test_a_program_is_told_why_not(api_client, account, reward):
-    api = api_client(account.store)
-    seen = api.get(f"/api/v1/loyalty/rewards/{reward.pk}/").json()
-    assert (seen["name"], seen["points"], seen["amount"]) == ("₹50.00 off", 100, "50.0000")
-    Reward.objects.update(points=300)
-
-    def refused(**body):
-        answer = api.post("/api/v1/loyalty/redemptions/", {"customer": account.customer_id, "reward": reward.pk} | body)
-        assert answer.status_code == 400
-        return str(answer.json())
-
-    assert "has changed this reward" in refused(version=seen["version"])
-    assert "You have 250 points; this costs 300." in refused()
-    assert "not offered" in refused(reward=make_reward(make_store()).pk)
-    assert "no such customer" in refused(customer=make_customer(make_store()).pk)
-    assert nothing_happened(account)

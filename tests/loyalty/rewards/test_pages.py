@@ -1,0 +1,117 @@
+"""The rewards in the portal: what each costs, asking before points are spent, the codes that were bought."""
+
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from crm.woocommerce import push
+from crm.woocommerce.models import Push
+from loyalty import redeeming
+from loyalty.models import Program, Redemption, Reward
+from tests.factories import make_customer, make_reward
+
+from .taking import balance, nothing_happened, redeem, token_on, words
+
+State = Redemption.State
+pytestmark = pytest.mark.django_db
+
+
+def test_the_shelf_says_how_each_reward_stands(visit, account, django_assert_max_num_queries):
+    store = account.store
+    make_reward(store, 100)
+    make_reward(store, 337, kind="percent", amount=Decimal(20))
+    make_reward(store, 10, kind="shipping", amount=None, stock=0)
+    make_reward(store, 20, active=False, description="Hidden")
+
+    page = words(visit())
+
+    assert "You have 250 points" in page
+    assert "₹50.00 off 100 points Not together with other codes. The code is valid for 90 days. Choose this" in page
+    assert "20% off 337 points" in page
+    assert "87 more points" in page
+    assert "Free shipping 10 points Not together with other codes. The code is valid for 90 days. Sold out" in page
+    assert "Hidden" not in page
+    for number in range(10):
+        make_reward(store, 1 + number)
+        redeem(account, Reward.objects.last())
+    with django_assert_max_num_queries(20):
+        visit()
+
+
+def test_choosing_asks_first_and_a_double_click_is_one_redemption(visit, account, reward):
+    asked = visit(f"{reward.pk}/")
+    assert "It costs 100 points. 150 points are left then." in words(asked)
+
+    token = token_on(asked)
+    answers = [visit(f"{reward.pk}/", token=token) for _click in range(2)]
+
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert (balance(account), Redemption.objects.count()) == (150, 1)
+    assert "The shop is making your code." in words(visit())
+
+
+def test_a_ready_code_is_shown_with_its_last_day(visit, account, reward):
+    redemption = redeem(account, reward)
+    assert redemption.code not in visit().content.decode()
+
+    Redemption.objects.update(state=State.READY)
+
+    page = visit().content.decode()
+    assert f'value="{redemption.code}" readonly' in page
+    assert "It works once." in page
+
+
+def test_a_stale_page_is_told_so(visit, account, reward):
+    token = token_on(visit(f"{reward.pk}/"))
+    Reward.objects.update(points=200)
+
+    answer = visit(f"{reward.pk}/", token=token)
+
+    assert answer.status_code == 409
+    assert "The shop has changed this reward since you saw it." in words(answer)
+    assert nothing_happened(account)
+
+
+def test_a_forged_or_borrowed_token_is_refused(visit, account, reward):
+    stranger = make_customer(account.store)
+    dear = make_reward(account.store, 240)
+    bad = [
+        "",
+        "x",
+        token_on(visit(f"{reward.pk}/"))[:-1],
+        redeeming.token(reward, stranger),
+        redeeming.token(dear, account.customer),
+    ]
+
+    answers = [visit(f"{reward.pk}/", token=token) for token in bad]
+
+    assert [answer.status_code for answer in answers] == [400] * 5
+    assert nothing_happened(account)
+
+
+def test_a_paused_programme_shows_its_rewards_and_sells_none(visit, account, reward):
+    Program.objects.update(active=False)
+
+    page = words(visit())
+
+    assert "The points programme is paused. Your points stay yours." in page
+    assert "50.00 off" in page and "Choose this" not in page
+    assert visit(f"{reward.pk}/").status_code == 302
+
+
+def test_who_can_not_take_it_is_sent_back_to_the_shelf(visit, account):
+    dear = make_reward(account.store, 251)
+
+    assert visit(f"{dear.pk}/")["Location"] == "/s/masala/rewards/"
+    assert visit("999999/")["Location"] == "/s/masala/rewards/"
+
+
+def test_the_statement_names_the_reward(visit, client, account, reward):
+    redeem(account, reward)
+    push.withdraw(Push.objects.get(), timezone.now())
+
+    page = words(client.get("/s/masala/points/"))
+
+    assert "Reward: ₹50.00 off" in page
+    assert "Given back: ₹50.00 off" in page
