@@ -14,6 +14,11 @@ from crm.stores.models import Store
 from .ledger import Account, LedgerEntry
 
 
+def _plain(value) -> str | None:
+    """The shortest way to write a number: 50 and not 50.0000."""
+    return None if value is None else f"{Decimal(value).normalize():f}"
+
+
 class RewardQuerySet(models.QuerySet):
     def for_store(self, store):
         return self.filter(store=store)
@@ -120,9 +125,9 @@ class Reward(models.Model):
         """What a redemption keeps of it."""
         return {
             "kind": self.kind,
-            "amount": None if self.amount is None else f"{self.amount.normalize():f}",
+            "amount": _plain(self.amount),
             "currency": self.store.currency,
-            "minimum_order": None if self.minimum_order is None else f"{self.minimum_order.normalize():f}",
+            "minimum_order": _plain(self.minimum_order),
             "individual_use": self.individual_use,
             "valid_days": self.valid_days,
             "points": self.points,
