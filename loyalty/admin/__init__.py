@@ -2,5 +2,15 @@
 
 from . import accounts, adjustments, display, liability, members, program, referrals, rewards, rules, terms
 
-__all__ = ["accounts", "adjustments", "display", "liability", "members", "program", "referrals", "rewards", "rules", "terms"]
-
+__all__ = [
+    "accounts",
+    "adjustments",
+    "display",
+    "liability",
+    "members",
+    "program",
+    "referrals",
+    "rewards",
+    "rules",
+    "terms",
+]

@@ -3,4 +3,3 @@
 from . import display, members, points, rewards
 
 __all__ = ["display", "members", "points", "rewards"]
-
