@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from crm.orders.models import Customer, LineItem, Order, Product, Refund, RefundLine
@@ -121,12 +122,27 @@ def order_differences(store: Store, demo: Demo, besides: set[int]) -> Iterator[s
     yield from refunds_differing(store, wanted, refunds)
 
 
+def payload_differences(store: Store, payloads: Iterable[dict], size: int = 500) -> Iterator[str]:
+    """The same for orders by the thousand that no shop holds: each payload against its row and lines."""
+    rest = iter(payloads)
+    while batch := {payload["id"]: payload for payload in islice(rest, size)}:
+        held = {order.woo_id: order for order in Order.objects.filter(store=store, woo_id__in=batch, deleted_at=None)}
+        found = LineItem.objects.filter(order__store=store, order__woo_id__in=batch)
+        lines = children(found.values("order__woo_id", "woo_id", *LINE), "order__woo_id")
+        for woo_id, payload in batch.items():
+            if woo_id not in held:
+                yield f"order {woo_id}: missing"
+                continue
+            yield from fields_differing(f"order {woo_id}", held[woo_id], payload, ORDER)
+            yield from lines_differing(woo_id, lines.get(woo_id, {}), payload)
+
+
 def held_twice(model, store: Store) -> Iterator[str]:
     counts = Counter(model.objects.filter(store=store).exclude(woo_id=None).values_list("woo_id", flat=True))
     yield from (f"{model.__name__} {woo_id}: held {count} times" for woo_id, count in counts.items() if count > 1)
 
 
-def children(rows: Iterable[dict], parent: str) -> dict[int, dict[int, dict]]:
+def children(rows: Iterable[Any], parent: str) -> dict[int, dict[int, dict]]:
     found: dict[int, dict[int, dict]] = {}
     for row in rows:
         found.setdefault(row[parent], {})[row["woo_id"]] = row

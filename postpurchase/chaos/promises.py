@@ -88,7 +88,7 @@ def points(store: Store, demo: Demo, since: datetime) -> Iterator[str]:
         rows = [dict(row) for row in demo.shop.rows["orders"].values() if row["id"] in held]
     for row in rows:
         number, fees = row["id"], sum(Decimal(fee["total"]) for fee in row["fee_lines"])
-        if row["status"] in ("cancelled", "refunded", "failed", "pending", "on-hold") and sums.get(number, 0) > 0:
+        if row["status"] in ("cancelled", "refunded", "failed") and sums.get(number, 0) > 0:
             yield f"order {number}: {sums[number]} points though it is {row['status']}"
         is_plain = row["status"] in PAID and not row["refunds"] and not fees and row["currency"] == store.currency
         if not is_plain or not is_news(row["date_created_gmt"], since) or held[number].customer_id is None:

@@ -23,9 +23,9 @@ class Scenario:
 
 
 def _seeds(machine: Machine, options: Options) -> list[Figure]:
-    from . import simulation
+    from . import seeds
 
-    return simulation.measure(options.seed, options.seeds, options.say)
+    return seeds.measure(machine, options.seed, options.seeds, options.say)
 
 
 SCENARIOS: dict[str, Scenario] = {

@@ -7,7 +7,6 @@ alone, everything is brought to rest, and what is held must be what the shop has
 
 import random
 import re
-import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,7 +29,6 @@ from crm.woocommerce.client import Client
 from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.models import Push, Reread, SyncState
 from crm.work import drain
-from postpurchase.bench.figures import Figure
 from postpurchase.demo import faults, server
 from postpurchase.demo.happenings import happen
 from postpurchase.demo.server import Demo
@@ -304,26 +302,3 @@ def run(seed: int, steps: int = STEPS) -> Outcome:
     """Run one seed in the present database, which nothing else may use meanwhile."""
     with opened(seed) as simulation:
         return simulation.run(steps)
-
-
-def measure(first: int, count: int, say: Callable[[str], object]) -> list[Figure]:
-    """Run so many seeds from `first` on; says which went wrong, and how to repeat them."""
-    total: Counter[str] = Counter()
-    bad: dict[int, list[str]] = {}
-    began = time.monotonic()
-    for seed in range(first, first + count):
-        outcome = run(seed)
-        total += outcome.counts
-        if outcome.problems:
-            bad[seed] = outcome.problems
-            say(
-                f"  seed {seed}: {len(outcome.problems)} problems; again: manage.py chaos seeds --seed {seed} --seeds 1"
-            )
-            for problem in outcome.problems[:5]:
-                say(f"    {problem}")
-    seconds = time.monotonic() - began
-    detail = ", ".join(f"{name} {number:,}" for name, number in sorted(total.items()))
-    return [
-        Figure("Seeds: runs at whose end something is wrong", len(bad), "runs", 0, "lower", f"of {count}; {detail}"),
-        Figure("Seeds: time of one", seconds / count, "s", None, "lower"),
-    ]

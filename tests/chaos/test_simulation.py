@@ -2,7 +2,7 @@
 
 import pytest
 
-from postpurchase.chaos import simulation
+from postpurchase.chaos import seeds, simulation
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
 
@@ -14,13 +14,7 @@ def test_when_all_is_quiet_the_mirror_is_the_shop(seed):
     assert outcome.problems == []
 
 
-def test_figures_name_the_seed_to_repeat(monkeypatch):
-    told = []
-    monkeypatch.setattr(
-        simulation, "run", lambda seed: simulation.Outcome(seed, problems=["order 7: missing"] * (seed == 6))
-    )
+def test_what_went_wrong_is_said_with_the_way_to_repeat_it():
+    said = seeds.again(6, ["order 7: missing"])
 
-    figures = simulation.measure(5, 3, told.append)
-
-    assert (figures[0].value, figures[0].met) == (1, False)
-    assert "chaos seeds --seed 6 --seeds 1" in told[0] and "order 7: missing" in told[1]
+    assert "manage.py chaos seeds --seed 6 --seeds 1" in said and "order 7: missing" in said
