@@ -17,6 +17,7 @@ class LoyaltyConfig(AppConfig):
         from . import erasing, redeeming, statements
 
         eraser(erasing.members, 30)
+        eraser(erasing.imports, 30)
         eraser(erasing.redemptions, 30)
         navigation.add(_("Points"), "loyalty-points", 20)
         navigation.add(_("Rewards"), "loyalty-rewards", 21)

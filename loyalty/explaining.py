@@ -64,6 +64,7 @@ def _gifts() -> dict[str, str]:
         "referral": _("A friend you invited"),
         "welcome": _("Welcome gift"),
         "left": _("You left the programme"),
+        "import": _("Points you brought along"),
     }
 
 

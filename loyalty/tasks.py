@@ -3,7 +3,7 @@ from itertools import islice
 
 from django.utils import timezone
 
-from . import asking, birthdays, expiry, members, proof, redeeming, referrals, tiers, usable
+from . import asking, birthdays, expiry, importing, members, proof, redeeming, referrals, tiers, usable
 from .models import Program
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def each_hour() -> None:
 
 def each_night() -> None:
     """What looks at all members of a store: years of tiers, and points that expire."""
-    _in_each_store(tiers.nightly, expiry.run, referrals.tidy)
+    _in_each_store(tiers.nightly, expiry.run, referrals.tidy, importing.nightly)
 
 
 def _in_each_store(*passes) -> None:

@@ -38,6 +38,7 @@ GROUPS = [
             ("loyalty.Trial", "science"),
             ("loyalty.RuleVersion", "history"),
             ("loyalty.ProgramLiability", "account_balance"),
+            ("loyalty.BalanceImport", "upload_file"),
             ("loyalty.Program", "tune"),
             ("loyalty.MembershipTerms", "loyalty"),
             ("loyalty.ShopDisplay", "storefront"),

@@ -21,6 +21,7 @@ from crm.woocommerce.models import Connection, KeptAside, Push, Reread, SyncRun,
 from loyalty import trials
 from loyalty.models import (
     Adjustment,
+    BalanceImport,
     MembershipTerms,
     ProgramLiability,
     ReferralCode,
@@ -225,6 +226,9 @@ def _people(side, store):
     )
     _keep(
         side,
+        BalanceImport.objects.create(
+            store=store, name=f"{name}.csv", digest=side.mark, text="email,points\nx@mail.example,5", state="done"
+        ),
         Adjustment.objects.create(
             store=store, account=side["loyalty.Account"], points=5, reason=f"{name} gift", asked_by=side.staff["owner"]
         ),

@@ -1,11 +1,12 @@
 """What staff see of points, page by page."""
 
-from . import accounts, adjustments, display, liability, members, program, referrals, rewards, rules, terms
+from . import accounts, adjustments, display, imports, liability, members, program, referrals, rewards, rules, terms
 
 __all__ = [
     "accounts",
     "adjustments",
     "display",
+    "imports",
     "liability",
     "members",
     "program",

@@ -2,6 +2,7 @@
 
 from .adjustments import Adjustment
 from .display import AskedCount, ShopDisplay
+from .imports import BalanceImport, ImportRow
 from .ledger import Account, Allocation, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program, ProgramLiability
@@ -12,7 +13,8 @@ from .tiers import Tier, TierChange, TierStanding
 from .trials import Trial
 
 __all__ = [
-    "Account", "Adjustment", "Allocation", "AskedCount", "Birthday", "Campaign", "EarningRule", "LedgerEntry", "Lot",
-    "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability", "Redemption", "Referral", "ReferralCode",
-    "ReferralTerms", "Reward", "RuleVersion", "ShopDisplay", "Sighting", "Tier", "TierChange", "TierStanding", "Trial",
+    "Account", "Adjustment", "Allocation", "AskedCount", "BalanceImport", "Birthday", "Campaign", "EarningRule",
+    "ImportRow", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
+    "Redemption", "Referral", "ReferralCode", "ReferralTerms", "Reward", "RuleVersion", "ShopDisplay", "Sighting",
+    "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip
