@@ -1,4 +1,4 @@
-"""Staff correct a balance: with a reason, at once up to a limit for each person and day, beyond it with a second person's approval."""
+"""Staff and programs correct a balance: with a reason, at once up to a limit for each of them and day, beyond it with an owner's approval."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from django.db.models import Sum
 from django.db.models.functions import Abs
 from django.utils.timezone import now
 
-from crm.stores.models import User
+from crm.stores.models import ApiKey, User
 
 from .models import Account, Adjustment, LedgerEntry, Program
 from .posting import Kind, post
@@ -24,20 +24,28 @@ class NotYours(Exception):
 
 @transaction.atomic
 def adjust(
-    account: Account, points: int, reason: str, by: User, *, key: uuid.UUID | None = None, at: datetime | None = None
+    account: Account,
+    points: int,
+    reason: str,
+    by: User | ApiKey,
+    *,
+    key: uuid.UUID | None = None,
+    at: datetime | None = None,
 ) -> Adjustment:
     """Add points to an account, or take them away with a minus. `key` names the attempt: the same one is answered alike.
 
-    Beyond the programme's limit for a person and day the adjustment waits (`entry` is None). Raises InsufficientPoints.
+    Beyond the programme's limit for a person (or a program's key) and day the adjustment waits (`entry` is None). Raises InsufficientPoints.
     """
     at, key = at or now(), key or uuid.uuid4()
     # Two of one person's adjustments at once must not both find room under the limit.
-    User.objects.select_for_update(no_key=True).get(pk=by.pk)
+    asking: type[User] | type[ApiKey] = ApiKey if isinstance(by, ApiKey) else User
+    asking._base_manager.select_for_update(no_key=True).get(pk=by.pk)
     if asked := Adjustment.objects.filter(key=key).first():
         return asked
     adjustment = Adjustment(
-        store_id=account.store_id, account=account, points=points, reason=reason, key=key, asked_by=by, asked_at=at
-    )
+        store_id=account.store_id, account=account, points=points, reason=reason, key=key, asked_at=at,
+        asked_by=by if isinstance(by, User) else None, asked_by_key=by if isinstance(by, ApiKey) else None,
+    )  # fmt: skip
     if _within_limit(adjustment):
         adjustment.entry = _post(adjustment, at)
         adjustment.state = Adjustment.State.POSTED
@@ -52,6 +60,7 @@ def _within_limit(adjustment: Adjustment) -> bool:
     today = Adjustment.objects.filter(
         store=adjustment.store_id,
         asked_by=adjustment.asked_by,
+        asked_by_key=adjustment.asked_by_key,
         asked_at__gt=adjustment.asked_at - timedelta(days=1),
         state=Adjustment.State.POSTED,
         # What was approved is the second person's word.
@@ -82,7 +91,9 @@ def refuse(adjustment: Adjustment, by: User, *, at: datetime | None = None) -> A
 
 def _decide(adjustment, by, at):
     adjustment = (
-        Adjustment.objects.select_for_update(of=["self"]).select_related("account", "asked_by").get(pk=adjustment.pk)
+        Adjustment.objects.select_for_update(of=["self"])
+        .select_related("account", "asked_by", "asked_by_key")
+        .get(pk=adjustment.pk)
     )
     if adjustment.state != Adjustment.State.WAITING:
         raise AlreadyDecided(adjustment.get_state_display())
@@ -93,7 +104,8 @@ def _decide(adjustment, by, at):
 
 
 def _post(adjustment: Adjustment, at: datetime | None) -> LedgerEntry:
+    program = adjustment.asked_by_key
     return post(
-        adjustment.account, Kind.ADJUST, adjustment.points, f"staff:{adjustment.key}", note=adjustment.reason,
-        by=adjustment.asked_by, at=at,
+        adjustment.account, Kind.ADJUST, adjustment.points, f"{'api' if program else 'staff'}:{adjustment.key}",
+        note=adjustment.reason, by=adjustment.asked_by, rule={"api_key": program.prefix} if program else None, at=at,
     )  # fmt: skip

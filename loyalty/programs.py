@@ -1,5 +1,6 @@
-"""The programme a store begins with."""
+"""The programme a store begins with, and its pause."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from crm.stores.models import Store
@@ -35,3 +36,14 @@ def of(store: Store) -> Program | None:
     if program is not None:
         program.store = store
     return program
+
+
+def switch(program: Program, on: bool, at: datetime) -> bool:
+    """Pause the programme, or let it go on from `at`; returns whether that changed anything.
+
+    What was paid during the pause was not promised any points: `starts_at` moves.
+    """
+    since = {"starts_at": at} if on else {}
+    changed = Program.objects.filter(pk=program.pk, active=not on).update(active=on, **since)
+    program.refresh_from_db(fields=["active", "starts_at"])
+    return bool(changed)

@@ -27,9 +27,11 @@ from crm.woocommerce.sync_api import (
 )
 from loyalty.api import (
     AccountViewSet,
+    AdjustmentViewSet,
     CampaignViewSet,
     EntryViewSet,
     LiabilityView,
+    LotViewSet,
     MemberViewSet,
     RedemptionViewSet,
     ReferralViewSet,
@@ -58,6 +60,8 @@ router.register("tickets", TicketViewSet)
 router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
 router.register("loyalty/entries", EntryViewSet, "loyalty-entry")
+router.register("loyalty/lots", LotViewSet, "loyalty-lot")
+router.register("loyalty/adjustments", AdjustmentViewSet, "loyalty-adjustment")
 router.register("loyalty/members", MemberViewSet, "loyalty-member")
 router.register("loyalty/rules", RuleViewSet, "loyalty-rule")
 router.register("loyalty/campaigns", CampaignViewSet, "loyalty-campaign")

@@ -323,6 +323,7 @@ SPECTACULAR_SETTINGS = {
         "WorkStateEnum": "crm.work.models.DueWork.State",
         "MembershipWayEnum": "loyalty.models.Member.Way",
         "ReferralStateEnum": "loyalty.models.Referral.State",
+        "AdjustmentStateEnum": "loyalty.models.Adjustment.State",
         "ShipmentStatusEnum": "crm.shipping.models.Status",
     },
     "POSTPROCESSING_HOOKS": ["drf_standardized_errors.openapi_hooks.postprocess_schema_enums"],

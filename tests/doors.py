@@ -160,6 +160,10 @@ ROUTES = {
         answers(401, key=405, other_key=405, key_without_scope=405),
         answers(401, key=201, other_key=404, key_without_scope=403),
     ),
+    "loyalty-lot-list": Kind(api.get, api.post),
+    "loyalty-lot-detail": Kind(api_row.get, api_row.post),
+    "loyalty-adjustment-list": api,
+    "loyalty-adjustment-detail": api_row,
     "loyalty-entry-list": Kind(api.get, api.post),
     "loyalty-entry-detail": Kind(api_row.get, api_row.post),
     "loyalty-liability": Kind(api.get, api.post),
@@ -263,6 +267,10 @@ ROUTES = {
     ),
     "admin:work_job_retry": Kind(answers(302, staff=405), answers(302, staff=403, superuser=404)),
     "admin:loyalty_program_example": Kind(answers(302, staff=403), answers(302, staff=403)),
+    "admin:loyalty_program_switch": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=302, superuser=302, other_owner=404),
+    ),
     "admin:loyalty_earningrule_which": staff,
     "admin:loyalty_trial_adopt": Kind(
         answers(302, staff=405), answers(302, staff=403, owner=302, superuser=302, other_owner=404)

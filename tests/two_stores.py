@@ -141,7 +141,7 @@ def _side(mark, store) -> Side:
     event = Event.objects.get(type="ticket.opened", key=str(ticket.pk))
     _keep(
         side, store, customer, category, product, order, line, refund, shipment, invitation, account, ticket,
-        account.entries.get(), rule, reward, redemption, campaign, trial, RuleVersion.objects.get(of="campaign", object_id=campaign.pk),
+        account.entries.get(), account.lots.get(), rule, reward, redemption, campaign, trial, RuleVersion.objects.get(of="campaign", object_id=campaign.pk),
         RefundLine.objects.create(
             refund=refund, line_item=line, woo_id=refund.woo_id + 1, name=f"{name} Chai", quantity=0,
             total=0, total_tax=0,

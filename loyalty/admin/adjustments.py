@@ -35,12 +35,12 @@ class AdjustmentAdmin(ReadOnlyAdmin):
         "points_shown",
         "reason",
         "state_shown",
-        "asked_by",
+        "asker",
         "decided_by",
         "store",
     ]
     list_display_links = ["when"]
-    list_select_related = ["account__customer", "asked_by", "decided_by", "store"]
+    list_select_related = ["account__customer", "asked_by", "asked_by_key", "decided_by", "store"]
     list_filter = [("store", StoreFilter), "state"]
     search_fields = ["account__customer__email", "reason", "asked_by__email"]
     search_help_text = _("E-mail of the customer or of who asked, or the reason")
@@ -48,10 +48,10 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     list_per_page = 50
     fields = [
-        "account_link", "points_shown", "reason", "state_shown", "asked_by", "asked_at", "decided_by", "decided_at",
+        "account_link", "points_shown", "reason", "state_shown", "asker", "asked_at", "decided_by", "decided_at",
         "entry_link",
     ]  # fmt: skip
-    readonly_fields = ["account_link", "points_shown", "state_shown", "entry_link"]
+    readonly_fields = ["account_link", "points_shown", "state_shown", "asker", "entry_link"]
     actions_detail = ["decide"]
     decide_roles = {Role.OWNER}
 
@@ -104,6 +104,10 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     @display(description=_("Customer"), header=True)
     def customer_shown(self, adjustment):
         return [str(adjustment.account.customer), adjustment.account.customer.email]
+
+    @display(description=_("Asked by"))
+    def asker(self, adjustment):
+        return adjustment.asker
 
     @display(description=_("Account"))
     def account_link(self, adjustment):

@@ -5,19 +5,20 @@ from decimal import Decimal
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import JsonResponse
+from django.http import Http404, JsonResponse
+from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from crm.stores import formats
 from crm.stores.models import Store
 from crm.stores.staff import Role, StoreFilter, StoreScopedAdmin, has_role
 
-from .. import explaining, programs
+from .. import explaining, overview, programs
 from ..models import Program
 from ..rules import Amounts, Line, Refunded, counted, divide, worth
 from .rules import OptionalMinimum, Tryable
@@ -114,6 +115,10 @@ class ProgramForm(OptionalMinimum):
         return cleaned
 
 
+class SwitchForm(forms.Form):
+    on = forms.CharField(required=False, widget=forms.HiddenInput)
+
+
 def values_of(form: ProgramForm) -> dict:
     return {name: value for name, value in form.cleaned_data.items() if name != "example_total"}
 
@@ -143,6 +148,8 @@ class ProgramAdmin(Tryable, StoreScopedAdmin):
         (_("Past orders"), {"fields": ["try_out"]}),
     ]  # fmt: skip
     readonly_fields = ["starts_at", "example", "try_out"]
+    change_form_before_template = "admin/loyalty/program/overview.html"
+    actions_detail = ["switch"]
 
     class Media:
         js = ["loyalty/program.js"]
@@ -160,6 +167,39 @@ class ProgramAdmin(Tryable, StoreScopedAdmin):
             # What was paid during the pause was not promised any points.
             obj.starts_at = timezone.now()
         super().save_model(request, obj, form, change)
+
+    def has_switch_permission(self, request, object_id=None):
+        program = self.get_queryset(request).filter(pk=object_id).first() if object_id else None
+        return has_role(request.user, self.change_roles, program and program.store_id)
+
+    @action(description=_("Pause or resume"), url_path="switch", permissions=["switch"], icon="pause_circle")
+    def switch(self, request, object_id):
+        program = self.get_object(request, object_id)
+        if program is None:
+            raise Http404
+        page = redirect("admin:loyalty_program_change", program.pk)
+        if request.method == "POST":
+            # The form says what its button did, so that a page left open does not do the opposite.
+            on = request.POST.get("on") == "yes"
+            if programs.switch(program, on, timezone.now()):
+                self.log_change(request, program, str(_("Resumed") if on else _("Paused")))
+            messages.success(request, _("The programme is on.") if on else _("The programme is paused."))
+            return page
+        context = self.admin_site.each_context(request) | {
+            "title": _("Pause or resume"),
+            "opts": self.opts,
+            "form": SwitchForm(initial={"on": "" if program.active else "yes"}),
+            "program": program,
+            "back": page.url,
+        }
+        return render(request, "admin/loyalty/program/switch.html", context)
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        program = self.get_object(request, object_id)
+        if program is not None:
+            shown = {"overview": overview.facts(program, timezone.now()), "pages": overview.pages(program)}
+            extra_context = (extra_context or {}) | shown
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def render_change_form(self, request, context, *args, **kwargs):
         form = context["adminform"].form

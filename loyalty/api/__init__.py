@@ -1,12 +1,14 @@
 """Points for merchants' programs."""
 
 from .accounts import AccountViewSet, EntryViewSet
+from .adjustments import AdjustmentViewSet
 from .liability import LiabilityView
+from .lots import LotViewSet
 from .members import MemberViewSet, ReferralViewSet, TierViewSet
 from .rewards import RedemptionViewSet, RewardViewSet
 from .rules import CampaignViewSet, RuleViewSet, TrialViewSet
 
 __all__ = [
-    "AccountViewSet", "CampaignViewSet", "EntryViewSet", "LiabilityView", "MemberViewSet", "RedemptionViewSet",
+    "AccountViewSet", "AdjustmentViewSet", "CampaignViewSet", "EntryViewSet", "LiabilityView", "LotViewSet", "MemberViewSet", "RedemptionViewSet",
     "ReferralViewSet", "RewardViewSet", "RuleViewSet", "TierViewSet", "TrialViewSet",
 ]  # fmt: skip

@@ -1,10 +1,8 @@
 """Points for merchants: accounts, entries, and the one way to change a balance."""
 
-import uuid
-
 import django_filters as filters
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
@@ -15,6 +13,7 @@ from crm.rest.views import StoreScopedMixin
 
 from .. import explaining, ledger
 from ..models import Account, LedgerEntry, Program
+from .adjustments import AdjustmentSerializer
 
 
 class AccountSerializer(serializers.ModelSerializer):
@@ -70,16 +69,20 @@ class AdjustSerializer(serializers.Serializer):
 
 class AccountFilter(filters.FilterSet):
     customer = filters.NumberFilter("customer_id")
+    customer_woo_id = filters.NumberFilter("customer__woo_id")
     email = EmailFilter("customer__email")
+    created_after = filters.IsoDateTimeFilter("created_at", "gte")
+    created_before = filters.IsoDateTimeFilter("created_at", "lt")
 
     class Meta:
         model = Account
-        fields = ["customer", "email"]
+        fields = ["customer", "customer_woo_id", "email", "tier"]
 
 
 class EntryFilter(filters.FilterSet):
     account = filters.NumberFilter("account_id")
     customer = filters.NumberFilter("account__customer_id")
+    customer_woo_id = filters.NumberFilter("account__customer__woo_id")
     email = EmailFilter("account__customer__email")
     order = filters.NumberFilter("order_id")
     created_after = filters.IsoDateTimeFilter("created_at", "gte")
@@ -87,7 +90,7 @@ class EntryFilter(filters.FilterSet):
 
     class Meta:
         model = LedgerEntry
-        fields = ["account", "customer", "email", "order", "kind"]
+        fields = ["account", "customer", "customer_woo_id", "email", "order", "kind"]
 
 
 class AccountViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
@@ -106,26 +109,33 @@ class AccountViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
             context["program"] = Program.objects.for_store(store).select_related("store").first()
         return context
 
-    @extend_schema(request=AdjustSerializer, responses={201: EntrySerializer})
+    @extend_schema(
+        request=AdjustSerializer,
+        responses={201: EntrySerializer, 202: AdjustmentSerializer},
+        examples=[
+            OpenApiExample("Give points", {"points": 200, "reason": "Sorry for the delay"}, request_only=True),
+            OpenApiExample("Take points", {"points": -150, "reason": "Booked twice"}, request_only=True),
+        ],
+    )
     @action(detail=True, methods=["post"], serializer_class=AdjustSerializer)
     @idempotent
     def adjust(self, request, pk):
-        """Add or take away points with a reason. Answers the new entry; more than there is can't be taken away."""
+        """Add or take away points with a reason; more than there is can't be taken away. Answers 201 with the new entry.
+
+        Beyond the programme's limit for a day it answers 202 with an adjustment that waits for an owner: see `loyalty/adjustments/`.
+        """
         account = self.get_object()
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        asked = serializer.validated_data
         try:
-            entry = ledger.post(
-                account,
-                ledger.Kind.ADJUST,
-                serializer.validated_data["points"],
-                f"api:{uuid.uuid4()}",
-                note=serializer.validated_data["reason"],
-                rule={"api_key": request.auth.prefix},
-            )
+            adjustment = ledger.adjust(account, asked["points"], asked["reason"], request.auth)
         except ledger.InsufficientPoints as error:
             raise serializers.ValidationError({"points": str(error)}) from error
-        return Response(EntrySerializer(entry, context=self.get_serializer_context()).data, status.HTTP_201_CREATED)
+        if adjustment.entry is None:
+            return Response(AdjustmentSerializer(adjustment).data, status.HTTP_202_ACCEPTED)
+        entry = EntrySerializer(adjustment.entry, context=self.get_serializer_context())
+        return Response(entry.data, status.HTTP_201_CREATED)
 
 
 class EntryViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):

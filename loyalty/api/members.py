@@ -42,12 +42,15 @@ class JoinSerializer(serializers.Serializer):
 
 class MemberFilter(filters.FilterSet):
     customer = filters.NumberFilter("customer_id")
+    customer_woo_id = filters.NumberFilter("customer__woo_id")
     email = EmailFilter("customer__email")
+    joined_after = filters.IsoDateTimeFilter("joined_at", "gte")
+    joined_before = filters.IsoDateTimeFilter("joined_at", "lt")
     current = filters.BooleanFilter("left_at", lookup_expr="isnull")
 
     class Meta:
         model = Member
-        fields = ["customer", "email", "joined_by"]
+        fields = ["customer", "customer_woo_id", "email", "joined_by"]
 
 
 class MemberViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
@@ -127,12 +130,15 @@ class DecisionSerializer(serializers.Serializer):
 
 class ReferralFilter(filters.FilterSet):
     member = filters.NumberFilter("member_id")
+    member_woo_id = filters.NumberFilter("member__woo_id")
     email = EmailFilter("friend_email")
+    created_after = filters.IsoDateTimeFilter("created_at", "gte")
+    created_before = filters.IsoDateTimeFilter("created_at", "lt")
     undecided = filters.BooleanFilter(method="filter_undecided")
 
     class Meta:
         model = Referral
-        fields = ["member", "email", "state"]
+        fields = ["member", "member_woo_id", "email", "state"]
 
     def filter_undecided(self, queryset, name, value):
         return queryset.undecided() if value else queryset

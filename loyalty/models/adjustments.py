@@ -6,13 +6,13 @@ from django.db.models import F, Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from crm.stores.models import Store
+from crm.stores.models import ApiKey, Store
 
 from .ledger import Account, LedgerEntry, LedgerQuerySet
 
 
 class Adjustment(models.Model):
-    """What a member of staff asked to add to an account or to take from it; large ones wait for a second person."""
+    """What a member of staff or a program asked to add to an account or to take from it; large ones wait for a second person."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting for approval")
@@ -29,7 +29,13 @@ class Adjustment(models.Model):
     entry = models.OneToOneField(
         LedgerEntry, models.RESTRICT, null=True, blank=True, related_name="adjustment", verbose_name=_("entry")
     )
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("asked by"))
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("asked by")
+    )
+    # A program asked.
+    asked_by_key = models.ForeignKey(
+        ApiKey, models.RESTRICT, null=True, blank=True, related_name="+", verbose_name=_("asked by the key")
+    )
     asked_at = models.DateTimeField(_("asked at"), default=now)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("decided by")
@@ -45,6 +51,10 @@ class Adjustment(models.Model):
             models.CheckConstraint(condition=~Q(points=0), name="adjustment_moves_points"),
             models.CheckConstraint(condition=~Q(decided_by=F("asked_by")), name="adjustment_second_person"),
             models.CheckConstraint(
+                condition=Q(asked_by__isnull=False, asked_by_key=None) | Q(asked_by=None, asked_by_key__isnull=False),
+                name="adjustment_asked_by_one",
+            ),
+            models.CheckConstraint(
                 condition=Q(state="posted", entry__isnull=False) | ~Q(state="posted") & Q(entry=None),
                 name="adjustment_posted_by_entry",
             ),
@@ -52,7 +62,13 @@ class Adjustment(models.Model):
         indexes = [
             models.Index(fields=["store", "-id"], name="adjustment_newest"),
             models.Index(fields=["asked_by", "asked_at"], name="adjustment_of_person"),
+            models.Index(fields=["asked_by_key", "asked_at"], name="adjustment_of_key"),
         ]
 
     def __str__(self):
         return f"{self.points:+d} · {self.account}"
+
+    @property
+    def asker(self):
+        """The member of staff, or the key of the program."""
+        return self.asked_by or self.asked_by_key
