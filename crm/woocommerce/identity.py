@@ -19,10 +19,11 @@ from django.utils.translation import gettext as _
 from crm.orders.models import Order
 from crm.stores.addresses import site
 from crm.stores.models import Store
+from crm.work.wake import wake
 
 from .client import Client
 from .errors import WooCommerceError, WrongShop
-from .models import ShopIdentity
+from .models import Reread, ShopIdentity, WebhookDelivery
 
 # How many of the newest orders are asked for, and how many of them a shop may have lost without being another one.
 ANCHORS = 10
@@ -145,9 +146,12 @@ def _keys_in_shop(client: Client, numbers: list[int], **params) -> dict[int, str
 
 
 def halt(store: Store, why: str) -> None:
-    """Let nothing pass between this store and its shop, for the reason that people read."""
+    """Let nothing pass between this store and its shop, for the reason that people read; without one, what has waited goes on."""
     store.halted = why
     Store.objects.filter(pk=store.pk).update(halted=why)
+    if not why:
+        wake(WebhookDelivery)
+        wake(Reread)
 
 
 @transaction.atomic

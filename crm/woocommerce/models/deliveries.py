@@ -11,9 +11,18 @@ from crm.work.models import DueWork, DueWorkQuerySet
 from .pushes import while_away
 
 
-class WebhookDeliveryQuerySet(DueWorkQuerySet):
+class ExchangeQuerySet(DueWorkQuerySet):
     def for_store(self, store):
         return self.filter(store=store)
+
+    def waiting(self):
+        """What is neither done nor given up."""
+        # Not `IN`: each half has an index of its own.
+        return self.filter(models.Q(state=DueWork.State.DUE) | models.Q(state=DueWork.State.RUNNING))
+
+    def due(self, at):
+        """Without those of stores that are halted: they wait untried, however long it takes until it is clear whose shop it is."""
+        return super().due(at).exclude(store__in=Store.objects.exclude(halted=""))
 
 
 class WebhookDelivery(DueWork):
@@ -29,7 +38,7 @@ class WebhookDelivery(DueWork):
     # Of the body, by SHA-256.
     digest = models.BinaryField(max_length=32)
 
-    objects = WebhookDeliveryQuerySet.as_manager()  # type: ignore[misc]  # as of every model whose base has a manager
+    objects = ExchangeQuerySet.as_manager()  # type: ignore[misc]  # as of every model whose base has a manager
 
     # Half as much work for each as in batches of 100.
     BATCH = 250
@@ -69,6 +78,8 @@ class Reread(DueWork):
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
     resource = models.CharField(_("resource"), max_length=20)
     woo_id = models.BigIntegerField(_("number in the shop"))
+
+    objects = ExchangeQuerySet.as_manager()  # type: ignore[misc]  # as of every model whose base has a manager
 
     TRANSACTIONAL = False
     FORGET_WHEN_DONE = True

@@ -15,7 +15,7 @@ from crm.work import drain
 from postpurchase.demo import server
 from postpurchase.demo.shop import Shop
 from postpurchase.demo.web import json_response
-from tests.factories import NOW, make_delivery, make_order, make_store
+from tests.factories import NOW, make_delivery, make_order, make_staff, make_store
 
 from .conftest import store_of
 from .payloads import order
@@ -213,17 +213,38 @@ def test_what_a_copy_sends_is_kept_and_not_applied(imported):
     assert not Order.objects.filter(woo_id=901).exists()
 
 
-def test_deliveries_wait_while_it_is_in_doubt_who_the_shop_is(imported):
+def test_what_waits_in_a_halt_of_days_is_taken_up_once_the_owner_accepts_the_shop(client, imported):
+    other = make_store()
     identity.halt(imported, "Who are you?")
-    delivery = make_delivery(imported, order(901))
+    waiting = make_delivery(imported, order(901, at="2020-01-01T00:00:00"))
+    asked = Reread.objects.create(store=imported, resource="orders", woo_id=902, due_at=NOW)
+    for hours in range(0, 24 * 7, 6):
+        free = make_delivery(other, order(hours + 1, at="2020-01-01T00:00:00"))
+        drain.drain_all(at=NOW + timedelta(hours=hours))
+        free.refresh_from_db()
+        assert free.state == "done"
+    for row in (waiting, asked):
+        row.refresh_from_db()
+        assert (row.state, row.attempts) == ("due", 0)
 
-    drain.drain(WebhookDelivery, NOW)
+    client.force_login(make_staff(imported))
+    client.post(f"/admin/woocommerce/connection/{imported.pk}/do/", {"do": "accept"})
+    drain.drain_all(at=NOW + timedelta(days=7))
+
+    assert Order.objects.filter(store=imported, woo_id=901).exists()
+    asked.refresh_from_db()
+    assert asked.state == "done"
+
+
+def test_what_was_claimed_at_the_moment_of_a_halt_is_not_applied(imported):
+    delivery = make_delivery(imported, order(901))
+    claimed = drain.claim(WebhookDelivery, NOW)
+    identity.halt(imported, "Who are you?")
+
+    drain._perform(WebhookDelivery, claimed, NOW)
+
     delivery.refresh_from_db()
     assert (delivery.state, delivery.error) == ("due", "Who are you?")
-    identity.halt(imported, "")
-    drain.drain(WebhookDelivery, NOW + timedelta(minutes=1))
-
-    assert Order.objects.filter(woo_id=901).exists()
 
 
 def test_a_copy_that_has_an_order_no_more_deletes_nothing(demo, imported, copy):
