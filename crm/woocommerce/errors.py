@@ -3,11 +3,14 @@
 import html
 import json
 import re
+import socket
 import ssl
 from urllib.parse import urlsplit
 
 import requests
 from django.utils.translation import gettext as _
+
+from crm.stores.models import Store
 
 
 class WooCommerceError(Exception):
@@ -24,6 +27,8 @@ class WooCommerceError(Exception):
         self.code = code
         # Seconds that the shop asked to be left alone.
         self.retry_after: float | None = None
+        # There was no connection that the request could have travelled on.
+        self.never_arrived = False
 
     @property
     def is_of_shop(self) -> bool:
@@ -32,6 +37,15 @@ class WooCommerceError(Exception):
             # With a code of its own it is about one kind of object, or one object.
             return self.code in ("", "rest_no_route")
         return self.status is None or self.status in (401, 429) or 300 <= self.status < 400
+
+
+def named(store: Store, text: str) -> str:
+    """The text with the store's name before it, for whoever looks after several."""
+    return text if store.name in text else f"{store.name}: {text}"
+
+
+class TooBig(WooCommerceError):
+    """An answer was not read to its end, for its size."""
 
 
 class WrongShop(WooCommerceError):
@@ -175,7 +189,11 @@ def unreachable(where: str, host: str, error: Exception) -> WooCommerceError:
             "host": host,
             "reason": type(reason).__name__,
         }
-    return WooCommerceError(f"{where}: {text}", permanent=permanent)
+    failure = WooCommerceError(f"{where}: {text}", permanent=permanent)
+    failure.never_arrived = isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
+        reason, ConnectionRefusedError | socket.gaierror | ssl.SSLCertVerificationError
+    )
+    return failure
 
 
 def _root(error):

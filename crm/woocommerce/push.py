@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import orjson
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -42,6 +42,13 @@ class Refused(Exception):
     """This write can't be; the text tells people why."""
 
 
+class StillAtWork(Exception):
+    """The shop does not have it, and may yet make it of a request that left earlier."""
+
+    def __init__(self, until: datetime):
+        self.until = until
+
+
 class Kind:
     """One kind of write. Methods speak with the shop through the client and raise WooCommerceError."""
 
@@ -49,9 +56,10 @@ class Kind:
     payload: type[Payload]
     # What to read again once it is written, so that the mirror need not wait for a webhook.
     resource = ""
-    # How long a request whose answer never came may still be at work in the shop, where the shop itself does not see to it
-    # that the same twice is once. Neither looking nor sending again means anything before.
+    # Where the shop itself does not see to it that the same twice is once: how long a request whose answer never came is mostly still at work
+    # there, so that looking means nothing before; and how long it may be in the worst case, so that it is not sent again before.
     AT_WORK = timedelta(0)
+    HANGS = timedelta(0)
 
     def look(self, client: Client, push: Push) -> dict | None:
         """What an earlier attempt has made in the shop, if it has."""
@@ -165,8 +173,7 @@ def perform(pushes: list[Push], at: datetime) -> None:
         if kind is None:
             drain.fail(push, _("Nobody knows how to write this any more."), at, permanent=True)
         elif push.sent_at and at < push.sent_at + kind.AT_WORK:
-            text = _("The shop may still be at work on it; it is looked for later.")
-            drain.postpone(push, push.sent_at + kind.AT_WORK, push.error or text)
+            _wait_for_its_end(push, push.sent_at + kind.AT_WORK)
         else:
             _try(push, kind, at)
 
@@ -176,9 +183,11 @@ def _try(push, kind, at):
         _make(push, kind, at)
     except Refused as error:
         _refuse(push, str(error), at)
+    except StillAtWork as error:
+        _wait_for_its_end(push, error.until)
     except WooCommerceError as error:
-        if _is_of_the_shop(push, error):
-            _wait_for_shop(push, error, at)
+        if (held_up := _held_up(push, error)) is not None:
+            _wait_together(push, error, at, held_up)
         elif error.permanent:
             _refuse(push, str(error), at)
         else:
@@ -193,6 +202,8 @@ def _make(push, kind, at):
     with Client(push.store, patience=0) as client:
         _make_sure(push.store, client, at)
         found = kind.look(client, push) if push.sent_at else None
+        if found is None and push.sent_at and at < push.sent_at + kind.HANGS:
+            raise StillAtWork(push.sent_at + kind.HANGS)
         answer = _send(push, kind, client, at) if found is None else found
         push.answer, push.woo_id = orjson.loads(encode(kind.kept(push, answer))), _number(answer)
         try:
@@ -263,18 +274,21 @@ def _tell(hearers, push):
 
 
 def _nothing_was_made(error) -> bool:
-    """Whether somebody said no before the shop began; a server in trouble, or one that only stopped waiting, may be further."""
+    """Whether somebody said no before the shop began, or nobody was there; a server in trouble, or one that only stopped waiting, may be further."""
     status = error.status or 0
-    return 300 <= status < 500 and status != 408
+    return error.never_arrived or 300 <= status < 500 and status != 408
 
 
-def _is_of_the_shop(push, error) -> bool:
-    """Whether any other write would fail like this: nobody answers, or it is the address, the keys, a firewall, a gateway."""
-    status = error.status
+def _held_up(push, error) -> QuerySet[Push] | None:
+    """What else would fail like this: all that is for this shop, or only what is of this kind. None: this write alone is in trouble."""
+    status, of_shop = error.status, Push.objects.filter(store=push.store_id)
     if status is None or status in (*range(502, 505), *range(520, 525)):
         # It may as well be this write that the shop chokes on, and that must hold up nobody else.
-        return not _answers(push.store)
-    return status == 403 or error.is_of_shop
+        return None if _answers(push.store) else of_shop
+    if status in (401, 403, 404) and (status == 403 or error.is_of_shop):
+        # The keys' owner may lack one right, a plug-in's part of the API may be switched off. If it is all of them, reading fails as well.
+        return of_shop.filter(kind=push.kind) if _answers(push.store) else of_shop
+    return of_shop if error.is_of_shop else None
 
 
 def _answers(store) -> bool:
@@ -286,16 +300,21 @@ def _answers(store) -> bool:
     return True
 
 
-def _wait_for_shop(push, error, at):
+def _wait_together(push, error, at, held_up):
     """Whatever ails the shop, it need not be asked for every write that waits: they wait together, and one of them asks."""
     drain.fail(push, str(error), at)
-    waiting = Push.objects.filter(store=push.store_id, state=Push.State.DUE)
+    waiting = held_up.filter(state=Push.State.DUE)
     group = waiting.filter(waits_for_shop=True, due_at__gt=at).exclude(pk=push.pk).order_by("due_at").first()
     until = group.due_at if group else at + push.backoff()
     waiting.filter(pk=push.pk).update(due_at=until, waits_for_shop=True)
     # Who has waited long enough has a last try of its own.
     others = waiting.filter(due_at__lt=until, attempts__lt=Push.MAX_ATTEMPTS - 1).exclude(pk=push.pk)
     others.update(due_at=until, attempts=F("attempts") + 1, waits_for_shop=True, error=str(error))
+
+
+def _wait_for_its_end(push, until):
+    text = _("The shop may still be at work on it; it is looked for later.")
+    drain.postpone(push, until, push.error or text)
 
 
 def _number(answer: dict) -> int | None:

@@ -11,7 +11,7 @@ from ..push import Kind, register
 from ..rereads import NOTES
 from .comparing import compare, words
 from .payloads import Number, Payload
-from .waiting import SLOW
+from .waiting import HANGS, SLOW
 
 
 class OrderNotePayload(Payload):
@@ -26,7 +26,7 @@ class OrderNote(Kind):
     label = _("Note on an order")
     payload = OrderNotePayload
     resource = NOTES
-    AT_WORK = SLOW
+    AT_WORK, HANGS = SLOW, HANGS
 
     def look(self, client: Client, push: Push) -> dict | None:
         """A note with these words that no other push has made: what customers read bears no marks."""

@@ -9,7 +9,7 @@ from ..models import Push
 from ..push import Kind, Refused, register
 from .comparing import compare
 from .payloads import Number, Payload
-from .waiting import SLOW
+from .waiting import HANGS, SLOW
 
 NOT_BY_STATUS = {
     "refunded": gettext_lazy("This would note a refund that nobody has paid; use a refund."),
@@ -36,7 +36,7 @@ class OrderStatus(Kind):
     label = gettext_lazy("Status of an order")
     payload = OrderStatusPayload
     resource = "orders"
-    AT_WORK = SLOW
+    AT_WORK, HANGS = SLOW, HANGS
 
     def look(self, client: Client, push: Push) -> dict | None:
         order = client.get(f"orders/{push.payload['order']}")

@@ -11,7 +11,7 @@ from ..models import Push
 from ..push import Kind, Refused, mark, register
 from .comparing import amount, compare
 from .payloads import Amount, Number, Payload
-from .waiting import SLOW
+from .waiting import HANGS, SLOW
 
 TOO_MUCH = "woocommerce_rest_cannot_create_order_refund"
 SMALLEST = Decimal("0.0001")
@@ -47,7 +47,7 @@ class Refund(Kind):
     label = _("Refund")
     payload = RefundPayload
     resource = "orders"
-    AT_WORK = SLOW
+    AT_WORK, HANGS = SLOW, HANGS
 
     def look(self, client: Client, push: Push) -> dict | None:
         rows = (row for page in client.pages(f"orders/{push.payload['order']}/refunds") for row in page.rows)
