@@ -7,7 +7,7 @@ the `with` of a run, since the queue's workers are forked.
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -23,6 +23,10 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 # Seconds that the end of a run waits for readers whose answers nobody wants any more.
 FAREWELL = 2
+
+# How many requests of this process are under way, by the shop's host: a reader that outlived its run counts in the next one.
+_ASKING: Counter[str] = Counter()
+_TURNS = threading.Condition()
 
 
 class Ended(Exception):
@@ -46,8 +50,7 @@ class Readers:
     def __init__(self, client: Client, limit: int, clock: Callable[[], float] = time.monotonic):
         self.client, self.clock = client, clock
         self.pace = Pace(limit)
-        self._turns = threading.Condition()
-        self._asking = 0
+        self._turns = _TURNS
         self._ended = threading.Event()
         self._questions: queue.SimpleQueue[Callable[[Client], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -72,6 +75,7 @@ class Readers:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until one more may ask, and let the pace know what came of it."""
+        host = self.client.host
         for _attempt in range(5):
             if (quiet := self.pace.quiet_until - self.clock()) <= 0:
                 break
@@ -80,11 +84,11 @@ class Readers:
                 raise _not_now(self.client.host, quiet)
             self._sleep(quiet)
         with self._turns:
-            self._turns.wait_for(lambda: self._ended.is_set() or self._asking < self.pace.readers)
+            self._turns.wait_for(lambda: self._ended.is_set() or _ASKING[host] < self.pace.readers)
             if self._ended.is_set():
                 raise Ended
-            self._asking += 1
-            beside = self._asking
+            _ASKING[host] += 1
+            beside = _ASKING[host]
         began = self.clock()
         try:
             yield
@@ -95,10 +99,10 @@ class Readers:
             raise
         else:
             with self._turns:
-                self.pace.answered(self.clock() - began, max(beside, self._asking))
+                self.pace.answered(self.clock() - began, max(beside, _ASKING[host]))
         finally:
             with self._turns:
-                self._asking -= 1
+                _ASKING[host] -= 1
                 self._turns.notify_all()
 
     def each(

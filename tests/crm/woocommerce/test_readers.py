@@ -152,3 +152,20 @@ def test_after_the_time_is_over_only_the_first_question_is_asked():
         answers = readers.each(read, range(1, 10), until=time.monotonic() - 1)
         assert list(answers) == [(1, 1)]
         assert answers.is_cut_short
+
+
+def test_who_outlives_a_run_counts_in_the_next_one(monkeypatch):
+    monkeypatch.setattr("crm.woocommerce.readers.FAREWELL", 0.05)
+    shop = Shop(seconds=0.4)
+    with serving(shop) as server, client_of(server) as client:
+        with Readers(client, 4) as readers:
+            readers.pace.readers = 4
+            answers = readers.each(read, range(1, 5))
+            while len(shop.began) < 4:
+                time.sleep(0.01)
+        answers.close()
+        with Readers(client, 4) as readers:
+            readers.pace.readers = 4
+            assert len(list(readers.each(read, range(1, 9)))) == 8
+
+    assert shop.most == 4
