@@ -27,8 +27,9 @@ from woocommerce.oauth import OAuth
 from crm.stores.models import Store
 
 from . import errors
-from .errors import WooCommerceError
+from .errors import TooBig, WooCommerceError
 from .network import PublicAdapter
+from .values import numbered
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +100,7 @@ class Page(NamedTuple):
     @property
     def numbered(self) -> dict[int, dict]:
         """The objects by their numbers, without what is none."""
-        return {
-            row["id"]: row
-            for row in self.rows
-            if isinstance(row, dict) and isinstance(row.get("id"), int) and 0 < row["id"] < 2**63
-        }
+        return numbered(self.rows)
 
 
 class Client(woocommerce.API):
@@ -301,8 +298,11 @@ def _read(response, where) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > BIGGEST_ANSWER:
-            raise WooCommerceError(
-                _("%(where)s: the answer is bigger than %(size)d MiB.")
+            raise TooBig(
+                _(
+                    "%(where)s: the answer is bigger than %(size)d MiB. Look in the shop which of these objects has so much in its meta data, and which plug-in "
+                    "writes it."
+                )
                 % {"where": where, "size": BIGGEST_ANSWER >> 20},
                 permanent=True,
                 status=response.status_code,

@@ -23,6 +23,7 @@ from .client import Client, endpoint_of
 from .errors import WooCommerceError
 from .models import Reread, ShopIdentity, WebhookDelivery
 from .rereads import NOTES
+from .values import whole
 
 # Topic to resource. What an order refers to comes before the order; other topics (plug-ins', `action.…`) say nothing to the mirror.
 RESOURCES = {"product": "products", "customer": "customers", "coupon": "coupons", "order": "orders"}
@@ -115,8 +116,7 @@ def decode(row: WebhookDelivery) -> dict | None:
         except (ValueError, RecursionError) as error:
             raise BadDelivery(_("The body is no JSON: %(error)s") % {"error": error}) from None
     if isinstance(payload, dict):
-        number = payload.get("id")
-        if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63:
+        if isinstance(payload.get("id"), int) and whole(payload["id"]):
             return payload
         if is_gone(payload.get("code")):
             return None

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from itertools import chain
 
 from .client import PER_PAGE, Client, Page
+from .errors import TooBig
 from .walking import Walk
 
 # Objects that each page has of the one before: fewer than that may leave between two answers before a step back is due.
 OVERLAP = 3
 # How often a list that is paged by its totals alone may make the walk step back.
 PATIENCE = 20
+# Objects of a page at least, however big they are: more than overlap.
+FEWEST = 5
 
 
 class Paging:
@@ -27,6 +30,8 @@ class Paging:
         self.params = {"orderby": "id", "order": "asc"} | params
         # What the shop gives at once; less than was asked for if it has a limit of its own.
         self.size = PER_PAGE
+        # What is asked for where objects are so big that a whole page is too much.
+        self.less: dict[str, int] = {}
         # 0 for a shop that knows no offsets: there only the totals tell.
         self.overlap = OVERLAP
         self.patience = PATIENCE
@@ -37,6 +42,10 @@ class Paging:
         # The page to name at least when going on from a short page or back from one that did not fit.
         self.least_number = 1
         self.is_end = self.brings_news = False
+        # It showed more than it counts.
+        self.miscounts = False
+        # The last number of the list, where that was asked for.
+        self.highest: int | None = None
 
     @property
     def stride(self) -> int:
@@ -51,7 +60,14 @@ class Paging:
     def __iter__(self) -> Iterator[Page]:
         walk, state = self.walk, self.walk.state
         while not self.is_end:
-            first = self._ask(walk.client, state.offset, self.least_number)
+            try:
+                first = self._ask(walk.client, state.offset, self.least_number)
+            except TooBig:
+                if self.size <= FEWEST:
+                    raise
+                self.size = 25 if self.size > 25 else FEWEST
+                self.less = {"per_page": self.size}
+                continue
             if self.before is None:
                 self._learn_size(first)
             ahead = range(first.offset + self.stride, (first.total or 0) - self.overlap, self.stride)
@@ -71,6 +87,9 @@ class Paging:
                 else:
                     if self.brings_news:
                         walk.take_a_break()
+            except TooBig:
+                # Asked for once more as the first, it gets smaller pages.
+                pass
             finally:
                 answers.close()
 
@@ -78,7 +97,7 @@ class Paging:
         number = max((offset + self.overlap) // self.size + 1 if offset else 1, least_number)
         # The page is for shops that know no offsets, and shows that they don't.
         more = {"offset": offset} if offset and self.overlap else {}
-        return client.page(self.endpoint, number, **self.params | more)._replace(offset=offset)
+        return client.page(self.endpoint, number, **self.params | self.less | more)._replace(offset=offset)
 
     def _learn_size(self, page: Page) -> None:
         if page.total and page.pages and page.pages > math.ceil(page.total / self.size):
@@ -118,11 +137,22 @@ class Paging:
         rows, offset = len(page.rows), page.offset
         self.brings_news = any(number > self.walk.state.position for number in page.numbered)
         self.least_number = 1
-        if page.total is not None and offset + self.size < page.total:
+        self.miscounts |= page.total is not None and offset + rows > page.total
+        if self.miscounts or (page.total is not None and offset + self.size < page.total):
             self.next = offset + self.stride
+            # Hidden objects make an empty page, but so does a count that is wrong for ever.
+            self.is_end = not self.brings_news and self._is_beyond_the_last()
             return
         self.next = offset + (max(rows - self.overlap, 0) if self.overlap else self.size)
-        # Where it counts more than it shows, something is hidden or its pages are shorter than it says: one more look.
-        is_whole = page.is_last if page.total is None else offset + rows >= page.total
-        self.is_end = is_whole or not self.brings_news
+        # Where it counts more than it shows, something is hidden or its pages are shorter than it says; where it shows as many at once as it
+        # ever does, its count may be a constant: one more look.
+        is_whole = page.is_last if page.total is None else offset + rows == page.total and rows < self.size
+        self.is_end = is_whole or (not self.brings_news and (rows < self.size or self._is_beyond_the_last()))
         self.least_number = page.number + 1
+
+    def _is_beyond_the_last(self) -> bool:
+        """Whether the list, looked at from its other end, has nothing above what was read. Asked once, unless it has."""
+        if self.highest is None or self.highest <= self.walk.state.position:
+            end = self.walk.client.page(self.endpoint, **self.params | {"order": "desc", "per_page": 1})
+            self.highest = max(end.numbered, default=0)
+        return self.highest <= self.walk.state.position

@@ -2,13 +2,17 @@
 
 import html
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 # Beyond any price in any currency; sums of many still fit where they are added up.
 LARGEST = Decimal(10) ** 15
-LARGEST_ID = 2**63 - 1
+# What PHP leaves over of its calculations has some thirty; PostgreSQL keeps them all.
+MOST_DECIMALS = 60
+# WordPress counts from one, and beyond this JavaScript counts wrong: a larger one was made up.
+LARGEST_ID = 2**53 - 1
 PLAIN_AMOUNT = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,20})?")
 
 
@@ -59,12 +63,29 @@ def number(payload: dict, field: str, default: int | None = None) -> int:
     value = payload.get(field)
     if value in (None, "", False) and default is not None:
         return default
+    found = whole(value)
+    if found is None:
+        raise MappingError(field, value, "a whole number of at most 16 digits was expected")
+    return found
+
+
+def whole(value: Any) -> int | None:
+    """A whole number that an object of a shop may have, also where it came as text; None for anything else."""
     # Of digits that `int` knows, and not so many that it refuses them.
     if isinstance(value, str) and len(value) < 40 and value.strip().isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_ID:
-        raise MappingError(field, value, "a whole number was expected")
+        return None
     return value
+
+
+def numbered(rows: Iterable[Any]) -> dict[int, dict]:
+    """The objects among these by their numbers, which they have as numbers; without what is no object, or has none that can be."""
+    found = {}
+    for row in rows:
+        if isinstance(row, dict) and (number := whole(row.get("id"))):
+            found[number] = row if isinstance(row["id"], int) else row | {"id": number}
+    return found
 
 
 def own_number(payload: dict) -> int:
@@ -106,8 +127,8 @@ def money(payload: dict, field: str, default: str | None = "0") -> str | None:
         raise MappingError(field, value, "an amount was expected") from None
     if not amount.is_finite() or abs(amount) >= LARGEST:
         raise MappingError(field, value, "an amount was expected")
-    if int(amount.as_tuple().exponent) < -20:
-        amount = round(amount, 20)
+    if int(amount.as_tuple().exponent) < -MOST_DECIMALS:
+        raise MappingError(field, value, f"an amount with at most {MOST_DECIMALS} decimals was expected")
     # As jsonb text goes to numeric, an exponent would stand in the way of telling digits apart.
     return f"{amount:f}"
 

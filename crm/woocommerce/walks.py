@@ -1,6 +1,6 @@
 """How each kind of object is read, in full or what changed of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
@@ -13,6 +13,7 @@ from .client import PER_PAGE, Client, endpoint_of
 from .errors import WooCommerceError
 from .paging import Paging
 from .saving import (
+    MODELS,
     Saved,
     forget_refunds,
     mark_deleted,
@@ -24,10 +25,13 @@ from .saving import (
     save_refunds,
     save_reviews,
 )
+from .values import numbered
 from .walking import Walk
 
 # Dates are whole seconds, a cursor excludes its own second, and a long request sees an earlier state than its answer's date.
 OVERLAP = timedelta(minutes=10)
+# So many objects are read one by one in a slice of time even by a slow shop.
+FEW = 10
 
 
 def through(walk: Walk, endpoint: str, save: Callable[[Store, list[dict], datetime], Saved], **params) -> None:
@@ -68,13 +72,11 @@ def variations(walk: Walk, *, everything: bool = False) -> None:
             continue
         at = timezone.now()
         with walk.step(position=woo_id) as count:
-            count(
-                save_products(walk.store, [row | {"parent_id": woo_id, "type": "variation"} for row in rows], at),
-                len(rows),
-            )
+            saved = save_products(walk.store, [row | {"parent_id": woo_id, "type": "variation"} for row in rows], at)
             held = Product.objects.filter(store=walk.store, parent__woo_id=woo_id, deleted_at=None)
             gone = held.exclude(woo_id__in=[row["id"] for row in rows]).values_list("woo_id", flat=True)
-            mark_deleted(walk.store, "products", gone, at)
+            saved.updated += mark_deleted(walk.store, "products", gone, at)
+            count(saved, len(rows))
 
 
 def customers(walk: Walk) -> None:
@@ -112,9 +114,9 @@ def trash(walk: Walk) -> None:
     """Trashed orders are in no other list. One that is not held was never seen outside the trash."""
 
     def save(store, rows, at):
-        numbered = {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), int)}
-        held = Order.objects.filter(store=store, woo_id__in=list(numbered)).values_list("woo_id", flat=True)
-        return save_orders(store, [numbered[woo_id] for woo_id in held], at)
+        trashed = numbered(rows)
+        held = Order.objects.filter(store=store, woo_id__in=list(trashed)).values_list("woo_id", flat=True)
+        return save_orders(store, [trashed[woo_id] for woo_id in held], at)
 
     through(walk, "orders", save, status="trash", **walk.changed_since())
 
@@ -154,8 +156,9 @@ def save_refunds_of(walk: Walk, order_woo_id: int, rows: list[dict]) -> None:
     """Save the refunds of one order, with their lines; those that the shop has no more are deleted."""
     with walk.step() as count:
         at = timezone.now()
-        count(save_refunds(walk.store, [row | {"parent_id": order_woo_id} for row in rows], at), len(rows))
-        forget_refunds(walk.store, order_woo_id, [row["id"] for row in rows], at)
+        saved = save_refunds(walk.store, [row | {"parent_id": order_woo_id} for row in rows], at)
+        saved.updated += forget_refunds(walk.store, order_woo_id, [row["id"] for row in rows], at)
+        count(saved, len(rows))
 
 
 def reviews(walk: Walk) -> None:
@@ -180,15 +183,21 @@ def named(client: Client, endpoint: str, numbers: list[int], **params) -> list[d
     return [row for page in client.pages(endpoint, **params) for row in page.numbered.values()]
 
 
-def read_again(walk: Walk, resource: str, numbers: Iterable[int]) -> None:
-    """Read objects that a list did not have, one by one: only the shop's own word makes one a deleted one."""
+def read_again(walk: Walk, resource: str, numbers: Collection[int]) -> None:
+    """Read objects that a list did not have, one by one: only the shop's own word makes one a deleted one.
+
+    Of more than fit into one slice of time, those are left out that were found since the walk began: a shop may hide thousands from its lists.
+    """
 
     def ask(client: Client, woo_id: int) -> dict | None:
         return one(client, f"{endpoint_of(resource)}/{woo_id}")
 
-    numbers = sorted(numbers)
-    dates = answers.dates_held(walk.store, resource, numbers) if numbers else {}
-    for woo_id, payload in walk.each(ask, numbers):
+    model, left = MODELS[resource], set(numbers)
+    if len(left) > FEW:
+        found = model.objects.filter(store=walk.store, woo_id__in=list(left), synced_at__gte=walk.state.started_at)
+        left -= set(found.values_list("woo_id", flat=True))
+    dates = answers.dates_held(walk.store, resource, sorted(left)) if left else {}
+    for woo_id, payload in walk.each(ask, sorted(left)):
         at = timezone.now()
         with walk.step() as count, drift.healing(walk, [woo_id]) as counts:
             if payload is None:
@@ -198,6 +207,8 @@ def read_again(walk: Walk, resource: str, numbers: Iterable[int]) -> None:
             else:
                 saved = answers.save_answer(walk.store, resource, [payload], at, dates)
                 count(saved, 1)
+                if not saved.written:
+                    model.objects.filter(store=walk.store, woo_id=woo_id).update(synced_at=at)
                 kind = "trashed" if payload.get("status") == "trash" else "stale"
                 counts.update({kind: saved.written}, healed=saved.written)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from .catalogue import save_categories, save_coupons, save_products
 from .customers import save_customers
-from .deleting import forget_refunds, mark_deleted
+from .deleting import MODELS, forget_refunds, mark_deleted
 from .notes import save_notes
 from .orders import save_orders
 from .page import Saved
@@ -28,6 +28,7 @@ SAVERS: dict[str, Callable[..., Saved]] = {
 }
 
 __all__ = [
+    "MODELS",
     "SAVERS",
     "Saved",
     "forget_refunds",

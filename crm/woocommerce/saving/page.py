@@ -206,7 +206,7 @@ def _seen_before(mirror, store, payloads, saved) -> tuple[list[tuple[Any, str]],
 
 def source_of(payload: Any) -> str:
     """A digest of what the shop sent and of what this program makes of it; empty if it can't be taken."""
-    if not isinstance(payload, dict) or not isinstance(payload.get("id"), int) or not 0 < payload["id"] < 2**63:
+    if not isinstance(payload, dict) or not isinstance(payload.get("id"), int) or not values.whole(payload["id"]):
         return ""
     try:
         body = orjson.dumps({key: value for key, value in payload.items() if key not in PASSING})
