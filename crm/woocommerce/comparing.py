@@ -51,6 +51,10 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
         }
         live = {woo_id for woo_id, (_, deleted_at) in known.items() if not deleted_at}
         wanted = {woo_id for woo_id, row in rows.items() if mapping.is_order(row)}
+        # What a page has of the one before was counted there; and what is put right counts as it was.
+        shown = [rows[woo_id] for woo_id in wanted if woo_id > state.position]
+        here = [woo_id for woo_id in live if woo_id > state.position]
+        found_before = drift.both_sides(walk, shown, here)
         if fields:
             differing = [woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))]
             if resource == "orders":
@@ -65,14 +69,9 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
             # This page may have been read before what is held came in. What is asked for now was not.
             doubtful = {woo_id for woo_id in live & set(rows) if answers.is_older(rows[woo_id], known[woo_id][0])}
         walks.read_again(walk, resource, (live - set(rows)) | doubtful)
-        # What a page has of the one before was counted there.
-        before = state.position
-        with walk.step(**pages.place(page), read=state.read + sum(woo_id > before for woo_id in rows)):
-            drift.note(
-                walk,
-                in_shop=sum(woo_id > before for woo_id in wanted),
-                in_mirror=sum(woo_id > before for woo_id in live),
-            )
+        read = sum(woo_id > state.position for woo_id in rows)
+        with walk.step(**pages.place(page), read=state.read + read):
+            drift.note(walk, **found_before)
 
 
 def _heal(
@@ -85,7 +84,8 @@ def _heal(
         count(saved, 0)
         if resource == "orders":
             for row in found:
-                forget_refunds(walk.store, row["id"], [refund["id"] for refund in row.get("refunds") or []], at)
+                if (refunds := _refunds(row)) is not None:
+                    forget_refunds(walk.store, row["id"], refunds, at)
         counts.update(missing=len(asked - live), stale=len(asked & live), healed=saved.written)
 
 
@@ -117,10 +117,16 @@ def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) ->
     return [
         woo_id
         for woo_id, row in rows.items()
-        if woo_id not in besides
-        and mapping.is_order(row)
-        and {refund["id"] for refund in row.get("refunds") or []} != held.get(woo_id, set())
+        if woo_id not in besides and mapping.is_order(row) and _refunds(row) != held.get(woo_id, set())
     ]
+
+
+def _refunds(row: dict) -> set[int] | None:
+    """The numbers of an order's refunds; None if one of them is no number, which keeps the order aside."""
+    try:
+        return {refund["woo_id"] for refund in mapping.order_refunds(row["id"], row)}
+    except MappingError:
+        return None
 
 
 def categories(walk: Walk) -> None:
@@ -146,7 +152,7 @@ def customers(walk: Walk) -> None:
 
 
 def orders(walk: Walk) -> None:
-    compare(walk, "orders", "id,status,date_modified_gmt,refunds")
+    compare(walk, "orders", "id,status,date_modified_gmt,refunds,total,currency")
 
 
 def variations(walk: Walk) -> None:

@@ -1,6 +1,6 @@
 """Count what a comparison finds, in the transaction that puts it right."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -9,7 +9,9 @@ from django.db.models import F
 from crm.orders.models import Order
 from crm.stores.models import Store
 
+from . import mapping
 from .models import Drift, Resource, SyncState
+from .values import MappingError, money
 from .walking import Walk
 
 COMPARED = (Resource.ORDERS, Resource.PRODUCTS, Resource.CUSTOMERS, Resource.COUPONS, Resource.REVIEWS)
@@ -43,6 +45,26 @@ def note(walk: Walk, **counts: int | Decimal) -> None:
     )
     if more := {name: F(name) + count for name, count in counts.items() if count}:
         Drift.objects.filter(pk=row.pk).update(**more)
+
+
+def both_sides(walk: Walk, shown: Collection[dict], here: Collection[int]) -> dict[str, int | Decimal]:
+    """How many objects the shop shows and how many are held here by these numbers; of orders also what they come to."""
+    counts: dict[str, int | Decimal] = {"in_shop": len(shown), "in_mirror": len(here)}
+    if walk.state.resource == Resource.ORDERS:
+        counts["shop_total"] = sum((worth_in_shop(walk.store, row) for row in shown), Decimal(0))
+        counts["mirror_total"] = sum(worth(walk.store, here).values(), Decimal(0))
+    return counts
+
+
+def worth_in_shop(store: Store, row: dict) -> Decimal:
+    """What an order comes to by the shop's word, less refunds; nothing in another currency, or where there is no telling."""
+    if row.get("currency") != store.currency:
+        return Decimal(0)
+    try:
+        refunds = sum((Decimal(refund["amount"]) for refund in mapping.order_refunds(row["id"], row)), Decimal(0))
+        return Decimal(money(row, "total") or 0) - refunds
+    except MappingError:
+        return Decimal(0)
 
 
 def worth(store: Store, woo_ids: Iterable[int]) -> dict[int, Decimal]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from django.db.models import Min, Q
+
 from crm.orders.models import Order
 from crm.stores.models import Store
 
@@ -12,12 +14,14 @@ from .models import (
     Drift,
     Incident,
     KeptAside,
+    Reread,
     Resource,
     ShopWebhook,
     SyncRun,
     SyncState,
     WebhookDelivery,
 )
+from .rereads import NOTES
 
 DAYS = 30
 SHOWN = 20
@@ -53,6 +57,8 @@ class Overview:
     webhooks: list[ShopWebhook]
     deliveries: list[WebhookDelivery]
     parked_deliveries: int
+    # Since when the oldest has waited to be applied, or to be read again.
+    waiting_since: datetime | None
     kept_aside: list[KeptAside]
     kept_aside_count: int
     drifts: list[Drift]
@@ -76,11 +82,24 @@ class Overview:
         return self.last_run.finished_at if self.last_run else None
 
     @property
+    def unread(self) -> list[SyncState]:
+        """The kinds that were never read to their end: the shop refuses them, or they come later in a first import."""
+        return [state for state in self.states if state.complete_until is None]
+
+    @property
     def lag(self) -> timedelta | None:
-        """What may be missing here is younger than this: the time since the last look, or since a webhook showed that they arrive."""
-        heard_at = self.last_delivery.created_at if self.last_delivery and self.hears else None
-        newest = max((moment for moment in (self.looked_at, heard_at) if moment), default=None)
-        return max(self.at - newest, timedelta(0)) if newest else None
+        """An upper bound: what the shop had longer ago than this is held here. None as long as the orders were never read to their end.
+
+        It is the time since the last walk that was finished began, of the kind of object for which that is longest ago: a run that goes on, waits or has failed
+        makes nothing fresher, nor does a webhook, since the one before it may have been lost. What a webhook told and is not applied yet counts with its age.
+        Not counted is what the page shows beside it: kinds that were never read, what is kept aside, parked deliveries; and what no date tells (a deletion
+        for good, say), which the nightly comparison finds.
+        """
+        moments = {state.resource: state.complete_until for state in self.states if state.complete_until}
+        if Resource.ORDERS not in moments:
+            return None
+        oldest = min([*moments.values(), self.waiting_since or self.at])
+        return max(self.at - oldest, timedelta(0))
 
     @property
     def can_be_called(self) -> bool:
@@ -116,13 +135,15 @@ def look(store: Store, at: datetime) -> Overview:
         running=runs.open().first(),
         waiting=list(runs.waiting().order_by("asked_at")),
         runs=list(ended.worth_telling().order_by("-pk")[:10]),
-        last_run=ended.filter(outcome__in=["done", "incomplete"]).order_by("-pk").first(),
+        # One that made way for a longer one is incomplete without an error, and came to no end.
+        last_run=ended.filter(Q(outcome="done") | Q(outcome="incomplete") & ~Q(error="")).order_by("-pk").first(),
         newest_order=Order.objects.filter(store=store).order_by("-date_created_gmt", "-pk").first(),
         incidents=list(Incident.objects.for_store(store).open().order_by("kind")),
         check=ConnectionCheck.objects.filter(store=store).first(),
         webhooks=_webhooks(store),
         deliveries=list(deliveries.order_by("-created_at")[:SHOWN]),
         parked_deliveries=deliveries.filter(state="parked").count(),
+        waiting_since=_waiting_since(store),
         kept_aside=list(aside.defer("payload").order_by("-pk")[:SHOWN]),
         kept_aside_count=aside.count(),
         drifts=list(
@@ -136,6 +157,13 @@ def look(store: Store, at: datetime) -> Overview:
 def _in_order(states) -> list[SyncState]:
     order = list(Resource.values)
     return sorted(states, key=lambda state: order.index(state.resource))
+
+
+def _waiting_since(store: Store) -> datetime | None:
+    """Notes are left out: they are asked for half a minute after each change, on purpose."""
+    told = WebhookDelivery.objects.filter(store=store).waiting().aggregate(since=Min("created_at"))
+    asked = Reread.objects.filter(store=store).waiting().exclude(resource=NOTES).aggregate(since=Min("created_at"))
+    return min(filter(None, [told["since"], asked["since"]]), default=None)
 
 
 def _webhooks(store: Store) -> list[ShopWebhook]:

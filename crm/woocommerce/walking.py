@@ -105,6 +105,7 @@ class Walk:
             # A cursor beyond the shop's clock was taken before that was set back: until it had caught up, changes would be missed.
             state.cursor = max(state.cursor, until) if state.cursor and state.cursor <= clock else until
         state.finished_at, state.error = timezone.now(), ""
+        state.complete_until = state.started_at
         if self.has_saved:
             write_down([state])
         self.report(state)
@@ -119,7 +120,7 @@ class Walk:
 # All at once: a poll that finds nothing finishes ten walks, and shall cost next to nothing.
 _WRITE_DOWN = """
     UPDATE woocommerce_syncstate s SET
-        cursor = r.cursor, finished_at = r.finished_at, error = '', page = r.page, "offset" = r.place, total = r.total,
+        cursor = r.cursor, finished_at = r.finished_at, complete_until = r.started_at, error = '', page = r.page, "offset" = r.place, total = r.total,
         position = r.position, window_until = r.window_until
     FROM jsonb_to_recordset(%s::jsonb) AS r(
         id bigint, started_at timestamptz, cursor timestamptz, finished_at timestamptz, page integer, place integer, total integer,

@@ -1,9 +1,12 @@
 """What each sync did, and what each comparison found: the merchant's record that the mirror can be trusted."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from crm.orders.fields import MoneyField
 from crm.stores.models import Store
 
 from .sync import Resource, SyncState
@@ -95,8 +98,9 @@ class DriftQuerySet(models.QuerySet):
 class Drift(models.Model):
     """What one comparison of one kind of object found: how far the mirror was from the shop, and what was put right.
 
-    Counts come from numbers and dates alone, which is all that a comparison asks for. The shop's own totals are not asked: its reports count
-    by their own rules (which statuses, which day, before or after refunds), so that they differ from any sum of orders without a mistake on either side.
+    Counts and totals come from the numbers, dates and totals of all objects, as the comparison went through them, before anything was put right. The shop's
+    own reports are not asked: they count by their own rules (which statuses, which day, before or after refunds), so that they differ from any
+    sum of orders without a mistake on either side.
     """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="drifts", verbose_name=_("store"))
@@ -111,8 +115,11 @@ class Drift(models.Model):
     trashed = models.PositiveIntegerField(_("in the shop's trash"), default=0)
     gone = models.PositiveIntegerField(_("gone from the shop"), default=0)
     healed = models.PositiveIntegerField(_("put right"), default=0)
-    # Of orders in the store's currency: by how much their totals less refunds were wrong, each counted as positive.
-    amount = models.DecimalField(_("money put right"), max_digits=20, decimal_places=4, default=0)
+    # Of orders in the store's currency, less refunds: what they come to in the shop and here, and by how much they were wrong here, each
+    # counted as positive.
+    shop_total = MoneyField(_("total in the shop"), default=Decimal(0))
+    mirror_total = MoneyField(_("total in the mirror"), default=Decimal(0))
+    amount = MoneyField(_("money put right"), default=Decimal(0))
 
     objects = DriftQuerySet.as_manager()
 

@@ -81,6 +81,7 @@ class Incident(models.Model):
     class Kind(models.TextChoices):
         SYNC = "sync", _("The shop can't be read")
         WEBHOOKS = "webhooks", _("Webhooks had to be repaired")
+        WRITES = "writes", _("Nothing can be written into the shop")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="incidents", verbose_name=_("store"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)

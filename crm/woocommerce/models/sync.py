@@ -41,6 +41,9 @@ class SyncState(models.Model):
     # By the shop's clock: every change up to then is held. Empty until a first walk has come to its end.
     cursor = models.DateTimeField(_("up to date until"), null=True)
 
+    # By our own clock: what the shop had then is held. When the last walk that came to its end began.
+    complete_until = models.DateTimeField(null=True, editable=False)
+
     # The walk on its way, or the last one.
     window_after = models.DateTimeField(null=True, editable=False)
     window_until = models.DateTimeField(null=True, editable=False)
