@@ -33,7 +33,7 @@ def thank(events):
         )
 
 
-@on("sync.failed", "webhooks.repaired")
+@on("sync.failed", "webhooks.repaired", "writes.refused")
 def tell_owners(events):
     """Mail a store's owners what is wrong between it and its shop; where it has none, whoever looks after all stores."""
     staff = User.objects.filter(is_active=True, is_staff=True).order_by("pk")

@@ -64,7 +64,7 @@ def check(store: Store) -> Findings:
         index = _index(client)
     signing, date = _signing(store)
     with Client(store, signing=signing) as client:
-        _may_write(client)
+        may_write(client)
         currency, country = _place(client)
         if identity.is_known(store):
             identity.verify(store, client, timezone.now(), thorough=True)
@@ -131,7 +131,7 @@ def _signing(store: Store) -> tuple[str, datetime | None]:
     raise next((error for error in failures if error.code == "woocommerce_rest_authentication_error"), failures[0])
 
 
-def _may_write(client: Client) -> None:
+def may_write(client: Client) -> None:
     """A write that can't succeed tells whether the keys may write: an unknown order is a 400, missing rights are a 401 or 403."""
     try:
         client.put(f"orders/{NO_ORDER}", {})

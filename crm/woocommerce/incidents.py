@@ -37,6 +37,20 @@ def sync_worked(store: Store, at: datetime) -> None:
 
 
 @transaction.atomic
+def writes_refused(store: Store, message: str, at: datetime) -> Incident:
+    """The keys may read and not write. Told at once: only people can mend it, and what customers were promised waits."""
+    incident = _seen(store, Kind.WRITES, message, at)
+    if incident.told_at is None:
+        _tell(incident, "writes.refused", at)
+    return incident
+
+
+def writes_work(store: Store, at: datetime) -> None:
+    for incident in Incident.objects.for_store(store).open().filter(kind=Kind.WRITES):
+        _close(incident, at)
+
+
+@transaction.atomic
 def webhooks_repaired(store: Store, message: str, at: datetime) -> Incident:
     incident = _seen(store, Kind.WEBHOOKS, message, at)
     if incident.told_at is None:

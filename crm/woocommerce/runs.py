@@ -13,6 +13,7 @@ from crm.stores.models import Store
 
 from . import incidents
 from .client import Client
+from .errors import WooCommerceError, named
 from .models import Resource, SyncRun, SyncState
 
 Outcome = SyncRun.Outcome
@@ -110,21 +111,39 @@ class Record:
         self.more = {}
         SyncRun.objects.filter(pk=self.run.pk).update(seen_at=timezone.now(), **counted, **fields)
 
-    def finish(self, errors: list[str]) -> None:
+    def finish(self, errors: list[str], *, has_failed: bool = False) -> None:
+        """Note the end of a run, and what the shop refused: a part of it, or what counts most."""
         now = timezone.now()
-        self.note(outcome=Outcome.INCOMPLETE if errors else Outcome.DONE, finished_at=now, error="\n".join(errors))
-        incidents.sync_worked(self.store, now)
+        text = "\n".join(named(self.store, error) for error in errors)
+        outcome = Outcome.FAILED if has_failed else Outcome.INCOMPLETE if errors else Outcome.DONE
+        self.note(outcome=outcome, finished_at=now, error=text)
+        if has_failed:
+            incidents.sync_failed(self.store, text.partition("\n")[0], now, permanent=True)
+        else:
+            incidents.sync_worked(self.store, now)
 
     def __exit__(self, kind, error, traceback) -> None:
         if error is None:
             return
         if isinstance(error, Exception):
-            text, now = str(error) or type(error).__name__, timezone.now()
+            text, now = named(self.store, str(error) or type(error).__name__), timezone.now()
             self.note(outcome=Outcome.FAILED, finished_at=now, error=text)
-            incidents.sync_failed(self.store, text, now, permanent=getattr(error, "permanent", False))
+            tell(self.store, error, text, now)
         else:
             # Whoever ended this process wants no more than that; the next run goes on with it.
             self.note()
+
+
+def note_failure(store: Store, mode: str, error: WooCommerceError) -> None:
+    """Put a run on record that failed before it began: nothing may be asked at the store's address."""
+    text, now = named(store, str(error)), timezone.now()
+    run = begin(store, mode, now)
+    SyncRun.objects.filter(pk=run.pk).update(outcome=Outcome.FAILED, finished_at=now, error=text)
+    tell(store, error, text, now)
+
+
+def tell(store: Store, error: Exception, text: str, at: datetime) -> None:
+    incidents.sync_failed(store, text, at, permanent=getattr(error, "permanent", False))
 
 
 def counts_of(state: SyncState) -> dict[str, int]:

@@ -8,24 +8,27 @@ few minutes and with an overlap, closes the gaps, and the comparison finds what 
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Case, F, QuerySet, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 
-from . import comparing, identity, rereads, runs, walks
+from . import comparing, connect, identity, incidents, rereads, runs, walks
 from .client import Client
-from .errors import WooCommerceError
+from .errors import WooCommerceError, named
+from .locks import Busy, alone
 from .models import KeptAside, Resource, SyncState
 from .readers import Readers
 from .saving import SAVERS
 from .walking import NotSure, OutOfTime, Walk, write_down
+
+__all__ = ["STEPS", "Busy", "Mode", "Result", "plan", "retry_kept_aside", "run"]
 
 Mode = SyncState.Mode
 
@@ -44,10 +47,6 @@ STEPS: dict[str, Callable[[Walk], None]] = {
 }
 
 
-class Busy(Exception):
-    """Another process syncs this store right now."""
-
-
 @dataclass
 class Result:
     # False: the time ran out; the next run goes on there.
@@ -55,6 +54,8 @@ class Result:
     # What that one is to be asked for: what was asked for at first, until only the poll after it is left.
     mode: str = Mode.CHANGES
     errors: list[WooCommerceError] = field(default_factory=list)
+    # Without the orders, the rest is none.
+    has_failed: bool = False
 
 
 def run(
@@ -73,8 +74,8 @@ def run(
     """
     result = Result(mode=mode)
     with (
-        alone(store),
-        client or Client(store) as client,
+        alone(store, "sync"),
+        client or _client_of(store, mode) as client,
         Readers(client, settings.SYNC_READERS) as readers,
         runs.Record(store, mode, client, report) as record,
     ):
@@ -95,8 +96,33 @@ def run(
             result.is_finished = False
             record.note()
         else:
-            record.finish([str(error) for error in result.errors])
+            if record.run.mode == Mode.COMPARE:
+                _try_the_keys(store, client, result)
+            record.finish([str(error) for error in result.errors], has_failed=result.has_failed)
     return result
+
+
+def _client_of(store: Store, mode: str) -> Client:
+    try:
+        return Client(store)
+    except WooCommerceError as error:
+        runs.note_failure(store, mode, error)
+        raise
+
+
+def _try_the_keys(store: Store, client: Client, result: Result) -> None:
+    """Keys that were changed to reading alone hold up all that is owed to the shop; better to hear of it in the night than by a customer."""
+    at = timezone.now()
+    try:
+        connect.may_write(client)
+    except WooCommerceError as error:
+        if error.status not in (401, 403):
+            return
+        message = _("nothing can be written into the shop: coupons, refunds and notes wait. %(why)s") % {"why": error}
+        result.errors.append(WooCommerceError(message, permanent=True, status=error.status))
+        incidents.writes_refused(store, named(store, message), at)
+    else:
+        incidents.writes_work(store, at)
 
 
 def _walk(store, readers, report, deadline, guard, result) -> None:
@@ -114,6 +140,7 @@ def _walk(store, readers, report, deadline, guard, result) -> None:
                 if not is_refused:
                     raise
                 result.errors.append(error)
+                result.has_failed |= state.resource == Resource.ORDERS
             else:
                 walk.finish()
                 if not walk.has_saved:
@@ -132,22 +159,6 @@ def _walk_through(walk: Walk, guard: identity.Guard) -> None:
         guard.sure()
         walk.is_sure = True
         step(walk)
-
-
-@contextmanager
-def alone(store: Store):
-    """Hold the store's sync lock; PostgreSQL lets go of it when this process dies."""
-    name = [f"woocommerce.sync:{store.pk}"]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", name)
-        if not cursor.fetchone()[0]:
-            raise Busy
-    try:
-        yield
-    finally:
-        if connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ from django_q.tasks import async_task
 
 from crm.stores.models import Store
 
-from . import connect, runs, sync, webhook_care
+from . import connect, locks, runs, sync, webhook_care
 from .errors import WooCommerceError
 from .models import SyncRun, SyncState
 
@@ -71,6 +71,8 @@ def repair_webhooks(store_id: int) -> None:
     store = Store.objects.get(pk=store_id)
     try:
         care = webhook_care.repair(store)
+    except locks.Busy:
+        return
     except WooCommerceError as error:
         logger.warning("%s: %s", store.slug, error)
         return

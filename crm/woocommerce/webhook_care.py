@@ -16,6 +16,7 @@ from crm.stores.models import Store
 
 from . import identity, incidents
 from .client import Client
+from .locks import alone
 from .models import ShopWebhook
 
 TOPICS = [
@@ -53,28 +54,36 @@ def repair(store: Store, client: Client | None = None) -> Care:
     """Have exactly one active webhook per topic at our address, all with the store's secret, and remember how they were found.
 
     WooCommerce switches a webhook off after some failures, and would again at the next: it keeps counting. So a new one takes its place.
-    When one that had been there was off, changed or gone, the merchant is told, once for all that comes of one cause.
+    When one that had been there was off, changed or gone, the merchant is told, once for all that comes of one cause. Raises Busy while another process is at it.
     """
     care = Care()
-    with client or Client(store) as client:
+    # Two at once would each make a secret and webhooks of its own.
+    with alone(store, "webhooks"), client or Client(store) as client:
         found, surplus = _look(store, client)
-        known = set(ShopWebhook.objects.for_store(store).values_list("topic", flat=True))
-        is_fresh = not store.webhook_secret
-        if is_fresh:
-            # A secret that an earlier connection used can't be read back: all webhooks get the new one.
-            store.webhook_secret = secrets.token_urlsafe(32)
-            store.save(update_fields=["webhook_secret"])
+        _have_a_secret(store)
+        known = dict(ShopWebhook.objects.for_store(store).values_list("topic", "woo_id"))
         problems = {topic: _problem(store, found.get(topic)) for topic in TOPICS}
-        if (surplus or is_fresh or any(problems.values())) and identity.is_known(store):
+        # Whose secret can't be read back: somebody else's, an earlier connection's, or of a first time that was cut short.
+        strange = {topic for topic, webhook in found.items() if known.get(topic) != webhook["id"]}
+        if (surplus or strange or any(problems.values())) and identity.is_known(store):
             # A copy of the shop must not be made to call us.
             identity.verify(store, client, timezone.now())
         for webhook in surplus:
             client.delete(f"webhooks/{webhook['id']}", force="true")
         for topic, problem in problems.items():
-            found[topic] = _mend(store, client, topic, found.get(topic), problem or is_fresh, care)
+            found[topic] = _mend(store, client, topic, found.get(topic), problem or topic in strange, care)
         care.problems = {topic: problem for topic, problem in problems.items() if problem and topic in known}
-    _keep(store, found, care, timezone.now())
+        _keep(store, found, care, timezone.now())
     return care
+
+
+def _have_a_secret(store: Store) -> None:
+    store.refresh_from_db(fields=["webhook_secret"])
+    if not store.webhook_secret:
+        store.webhook_secret = secrets.token_urlsafe(32)
+        store.save(update_fields=["webhook_secret"])
+        # What there is in the shop was made with another one.
+        ShopWebhook.objects.for_store(store).update(woo_id=None)
 
 
 def _look(store: Store, client: Client) -> tuple[dict[str, dict], list[dict]]:

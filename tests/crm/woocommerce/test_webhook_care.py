@@ -1,12 +1,15 @@
+import html
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django_q.models import OrmQ
 
 from crm.events.models import Event
 from crm.messaging.models import Message
 from crm.orders.models import Order
-from crm.woocommerce import incidents, sync, tasks, webhook_care
+from crm.woocommerce import incidents, locks, sync, tasks, webhook_care
 from crm.woocommerce.models import Incident, ShopWebhook
 from crm.work import drain
 from postpurchase.demo.web import Response
@@ -127,3 +130,66 @@ def test_what_only_people_can_mend_is_told_at_once(demo, cared):
     drain.drain_all()
     # The store has no owner.
     assert [mail.recipient for mail in Message.objects.filter(kind="shop-trouble")] == [superuser.email]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_that_make_the_first_webhooks_at_once_leave_one_secret(demo, shop_store):
+    type(shop_store).objects.filter(pk=shop_store.pk).update(webhook_secret="")
+    stores = [type(shop_store).objects.get(pk=shop_store.pk) for _ in range(2)]
+    together = threading.Barrier(2)
+    busy = []
+
+    def work(store):
+        together.wait()
+        try:
+            webhook_care.repair(store)
+        except locks.Busy:
+            busy.append(store)
+        connection.close()
+
+    workers = [threading.Thread(target=work, args=[store]) for store in stores]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    # Whoever had read the store before does not make another secret either.
+    for store in busy:
+        webhook_care.repair(store)
+
+    shop_store.refresh_from_db()
+    hooks = [row for row in demo.shop.rows["webhooks"].values() if str(shop_store.public_id) in row["delivery_url"]]
+    assert len(hooks) == len(webhook_care.TOPICS)
+    assert {row["secret"] for row in hooks} == {shop_store.webhook_secret}
+
+
+def test_a_first_time_that_was_cut_short_is_gone_on_with_though_the_shop_keeps_hooks_of_another_secret(
+    demo, shop_store
+):
+    webhook_care.repair(shop_store)
+    # As an earlier connection left them, and a process that died when it had made a new secret.
+    ShopWebhook.objects.all().delete()
+    for row in demo.shop.rows["webhooks"].values():
+        row["secret"] = "of an earlier connection"
+
+    webhook_care.repair(shop_store)
+
+    assert {row["secret"] for row in demo.shop.rows["webhooks"].values()} == {shop_store.webhook_secret}
+    assert not Incident.objects.exists()
+
+
+def test_keys_that_may_only_read_are_found_by_the_comparison_and_told_once(client, demo, cared):
+    owner = make_staff(cared)
+    client.force_login(owner)
+    demo.shop.keys["ck_demo"]["permissions"] = "read"
+    for _ in range(2):
+        result = sync.run(cared, mode="compare")
+        assert result.is_finished and "give the key Read/Write" in str(result.errors[0])
+
+    drain.drain_all()
+    page = client.get(f"/admin/woocommerce/connection/{cared.pk}/change/").content.decode()
+    assert f"{cared.name}: nothing can be written into the shop" in html.unescape(page)
+    (mail,) = Message.objects.filter(kind="shop-trouble")
+    assert mail.recipient == owner.email and "nothing can be written" in mail.subject and "Read/Write" in mail.text
+    demo.shop.keys["ck_demo"]["permissions"] = "read_write"
+    assert not sync.run(cared, mode="compare").errors
+    assert Incident.objects.get(kind="writes").closed_at

@@ -6,6 +6,7 @@ from crm.stores.addresses import store_at
 from crm.stores.models import Store
 from crm.woocommerce import connect, webhook_care
 from crm.woocommerce.errors import WooCommerceError
+from crm.woocommerce.locks import Busy
 
 
 class Command(BaseCommand):
@@ -65,7 +66,10 @@ class Command(BaseCommand):
             return _("none, since the shop can't call %(address)s: set SITE_URL to a public address") % {
                 "address": webhook_care.address(store)
             }
-        care = webhook_care.repair(store)
+        try:
+            care = webhook_care.repair(store)
+        except Busy:
+            return _("another process looks after them right now")
         return _("%(made)d made, %(repaired)d repaired, %(kept)d as they were, at %(address)s") % {
             "made": care.made,
             "repaired": care.repaired,
