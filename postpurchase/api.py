@@ -19,6 +19,7 @@ from crm.orders.api import (
 from crm.shipping.api import ShipmentViewSet
 from crm.woocommerce.api import PushViewSet
 from crm.woocommerce.sync_api import (
+    ConnectionViewSet,
     KeptAsideViewSet,
     SyncRunViewSet,
     SyncView,
@@ -53,6 +54,7 @@ router.register("product-reviews", ProductReviewViewSet)
 router.register("shipments", ShipmentViewSet)
 router.register("events", EventViewSet)
 router.register("pushes", PushViewSet)
+router.register("connections", ConnectionViewSet)
 router.register("sync/runs", SyncRunViewSet, "sync-run")
 router.register("webhook-deliveries", WebhookDeliveryViewSet, "webhook-delivery")
 router.register("kept-aside", KeptAsideViewSet, "kept-aside")

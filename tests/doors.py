@@ -135,6 +135,9 @@ ROUTES = {
     "shipment-detail": api_row,
     "event-list": api,
     "event-detail": api_row,
+    "connection-list": api,
+    "connection-detail": api_row,
+    "connection-check": Kind(api_row_act.get, answers(401, key=202, other_key=404, key_without_scope=403)),
     "sync": api,
     "sync-webhooks-repair": Kind(
         answers(401, key=405, other_key=405, key_without_scope=405),

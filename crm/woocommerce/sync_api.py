@@ -4,7 +4,7 @@ import django_filters as filters
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,8 +13,18 @@ from crm.rest.idempotency import idempotent
 from crm.rest.keys import HasScope
 from crm.rest.views import StoreScopedReadOnlyViewSet
 
-from . import deliveries, overview, sync, tasks
-from .models import Drift, Incident, KeptAside, ShopWebhook, SyncRun, SyncState, WebhookDelivery
+from . import connect, deliveries, overview, sync, tasks
+from .models import (
+    Connection,
+    ConnectionCheck,
+    Drift,
+    Incident,
+    KeptAside,
+    ShopWebhook,
+    SyncRun,
+    SyncState,
+    WebhookDelivery,
+)
 
 
 class RunSerializer(serializers.ModelSerializer):
@@ -44,8 +54,8 @@ class DriftSerializer(serializers.ModelSerializer):
     class Meta:
         model = Drift
         fields = [
-            "day", "resource", "started_at", "in_shop", "in_mirror", "missing", "stale", "trashed", "gone", "healed",
-            "amount",
+            "day", "resource", "started_at", "in_shop", "in_mirror", "shop_total", "mirror_total", "missing", "stale",
+            "trashed", "gone", "healed", "amount",
         ]  # fmt: skip
 
 
@@ -69,7 +79,9 @@ class SyncSerializer(serializers.Serializer):
     halted = serializers.CharField(
         source="store.halted", help_text=_("Why nothing is read from the shop; empty if all is well")
     )
-    lag_seconds = serializers.SerializerMethodField(help_text=_("What may be missing is younger than that"))
+    lag_seconds = serializers.SerializerMethodField(
+        help_text=_("At most so far behind: what the shop had longer ago is held")
+    )
     looked_at = serializers.DateTimeField(allow_null=True, help_text=_("When the shop was last looked through"))
     webhooks_arrive = serializers.BooleanField(
         source="hears", help_text=_("If not, the shop is asked for what changed every five minutes")
@@ -207,10 +219,23 @@ class KeptAsideFilter(filters.FilterSet):
         fields = ["resource"]
 
 
+class SeesWhole(HasScope):
+    """The whole of an object is as good as the order, the customer or the coupon itself."""
+
+    def has_permission(self, request, view):
+        if not super().has_permission(request, view):
+            return False
+        if view.action == "retrieve" and "orders:read" not in request.auth.scopes:
+            self.message = _("This key does not have the scope %(scope)s.") % {"scope": "orders:read"}
+            return False
+        return True
+
+
 class KeptAsideViewSet(StoreScopedReadOnlyViewSet):
-    """What the shop gave and the mirror could not take, with the reason; newest first."""
+    """What the shop gave and the mirror could not take, with the reason; newest first. One alone shows the whole object, and needs `orders:read`, too."""
 
     scope = "sync"
+    permission_classes = [SeesWhole]
     queryset = KeptAside.objects.all()
     filterset_class = KeptAsideFilter
 
@@ -226,3 +251,46 @@ class KeptAsideViewSet(StoreScopedReadOnlyViewSet):
         sync.retry_kept_aside(request.auth.store, timezone.now(), waiting)
         kept.refresh_from_db()
         return Response(KeptAsideSerializer(kept).data)
+
+
+class CheckSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = ConnectionCheck
+        fields = ["asked_at", "checked_at", "is_ok", "message"]
+        extra_kwargs = {
+            "is_ok": {"help_text": _("Whether the shop can be reached and the keys may read and write")},
+            "checked_at": {"help_text": _("Before `asked_at` as long as the check goes on")},
+        }
+
+
+class ConnectionSerializer(serializers.ModelSerializer):
+    check = CheckSerializer(source="connection_check", allow_null=True, help_text=_("The last one"))
+
+    class Meta:
+        model = Connection
+        fields = ["id", "name", "url", "timezone", "currency", "wc_version", "connected_at", "halted", "check"]
+        extra_kwargs = {"halted": {"help_text": _("Why nothing is read from the shop; empty if all is well")}}
+
+
+class ConnectionViewSet(viewsets.ReadOnlyModelViewSet):
+    """The way to the shop: one for each key, since a key is of one store."""
+
+    scope = "sync"
+    permission_classes = [HasScope]
+    lookup_value_regex = r"\d{1,18}"
+    queryset = Connection.objects.select_related("connection_check")
+    serializer_class = ConnectionSerializer
+
+    def get_queryset(self):
+        queryset = super().get_queryset()
+        # The schema is drawn without a request.
+        return queryset.filter(pk=self.request.auth.store_id) if self.request.auth else queryset.none()
+
+    @extend_schema(request=None, responses={202: ConnectionSerializer})
+    @action(detail=True, methods=["post"])
+    def check(self, request, pk):
+        """Look whether the shop can be reached, is the right one, and what the keys may. A worker does it; `check` tells soon after."""
+        connection = self.get_object()
+        connect.ask_for_check(connection, timezone.now())
+        tasks.enqueue_check(connection.pk)
+        return Response(self.get_serializer(self.get_object()).data, status.HTTP_202_ACCEPTED)

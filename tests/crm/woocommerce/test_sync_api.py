@@ -2,7 +2,7 @@ import pytest
 from django_q.models import OrmQ
 
 from crm.orders.models import Order
-from crm.woocommerce import sync, webhook_care
+from crm.woocommerce import sync, tasks, webhook_care
 from crm.woocommerce.models import Drift, KeptAside, SyncRun, WebhookDelivery
 from crm.woocommerce.saving import save_orders
 from crm.work import drain
@@ -39,7 +39,7 @@ def test_the_state_costs_the_same_for_a_lot(api, django_assert_max_num_queries):
         make_delivery(api.store, order(number))
         Drift.objects.create(store=api.store, resource="orders", started_at=NOW.replace(minute=number), day=NOW.date())
 
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(20):
         api.get(URL)
 
 
@@ -101,3 +101,30 @@ def test_the_webhooks_are_looked_after_when_asked(api):
     assert api.post(f"{URL}webhooks/repair/").status_code == 202
 
     assert [task.task["args"] for task in OrmQ.objects.all()] == [(api.store.pk,)]
+
+
+def test_the_whole_of_what_was_kept_aside_is_for_keys_that_may_read_orders(api_client, store):
+    save_orders(store, [order(1, total="NaN")], NOW)
+    kept = KeptAside.objects.get()
+    reader, both = api_client(store, scopes=["sync:read"]), api_client(store, scopes=["sync:read", "orders:read"])
+
+    assert reader.get("/api/v1/kept-aside/").json()["results"][0]["id"] == kept.pk
+    answer = reader.get(f"/api/v1/kept-aside/{kept.pk}/")
+    assert answer.status_code == 403 and "orders:read" in answer.json()["errors"][0]["detail"]
+    assert "payload" in both.get(f"/api/v1/kept-aside/{kept.pk}/").json()
+
+
+def test_the_connection_is_checked_when_asked(api_client, demo, shop_store):
+    api = api_client(shop_store)
+    (shown,) = api.get("/api/v1/connections/").json()["results"]
+    assert (shown["id"], shown["check"], shown["halted"]) == (shop_store.pk, None, "")
+
+    asked = api.post(f"/api/v1/connections/{shop_store.pk}/check/")
+
+    assert asked.status_code == 202 and asked.json()["check"]["asked_at"] and not asked.json()["check"]["checked_at"]
+    (task,) = OrmQ.objects.all()
+    assert task.func() == "crm.woocommerce.tasks.check_connection"
+    tasks.check_connection(*task.task["args"])
+    found = api.get(f"/api/v1/connections/{shop_store.pk}/").json()["check"]
+    assert found["is_ok"] and "may read and write" in found["message"]
+    assert api.post(f"/api/v1/connections/{make_store().pk}/check/").status_code == 404
