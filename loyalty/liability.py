@@ -13,6 +13,8 @@ from django.db import connection
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from crm.stores.models import Store
+
 from .models import Program
 
 MONTHS = 24
@@ -21,31 +23,30 @@ OLD = timedelta(days=365)
 # Fewer old earnings than this say nothing about a programme's customers.
 ENOUGH_LOTS = 100
 
-_FIGURES = """
-    WITH other AS (
-        SELECT id FROM loyalty_account WHERE store_id = %(store)s AND unit <> 'points'
-    ), entry AS (
-        SELECT CASE WHEN created_at >= %(since)s THEN date_trunc('month', created_at AT TIME ZONE %(zone)s)::date END AS month,
-            kind, sum(points + pending) AS points, max(id) FILTER (WHERE created_at < %(year_ago)s) AS last_old
-        FROM loyalty_ledgerentry WHERE store_id = %(store)s AND account_id NOT IN (SELECT id FROM other) GROUP BY 1, 2
+# Accounts of store credit are another debt.
+_OTHER = "ARRAY(SELECT id FROM loyalty_account WHERE store_id = %(store)s AND unit <> 'points')"
+_FIGURES = f"""
+    WITH entry AS (
+        SELECT width_bucket(created_at, %(months)s::timestamptz[]) AS month, kind, sum(points + pending) AS points,
+            max(id) FILTER (WHERE created_at < %(year_ago)s) AS last_old
+        FROM loyalty_ledgerentry WHERE store_id = %(store)s AND account_id <> ALL ({_OTHER}) GROUP BY 1, 2
     ), old AS (
         -- Entries are numbered as they are posted: whether a lot is old needs no look at the entry that brought it.
         SELECT coalesce(max(last_old), 0) AS last_entry FROM entry
     ), lot AS (
-        SELECT entry_id <= (SELECT last_entry FROM old) AS is_old,
-            CASE WHEN is_open THEN CASE WHEN released_at IS NULL THEN 'pending' ELSE 'spendable' END END AS state,
-            CASE WHEN is_open THEN date_trunc('month', (expires_at - interval '1 microsecond') AT TIME ZONE %(zone)s)::date END
-                AS month,
+        SELECT entry_id <= (SELECT last_entry FROM old) AS is_old, is_open, released_at IS NULL AS is_pending,
+            CASE WHEN is_open THEN width_bucket(expires_at, %(ahead)s::timestamptz[]) END AS month,
             count(*) AS lots, sum(granted) AS granted, sum(remaining) AS remaining
-        FROM loyalty_lot WHERE store_id = %(store)s AND account_id NOT IN (SELECT id FROM other) GROUP BY 1, 2, 3
+        FROM loyalty_lot WHERE store_id = %(store)s AND account_id <> ALL ({_OTHER}) GROUP BY 1, 2, 3, 4
     ), fate AS (
         SELECT lot.entry_id <= (SELECT last_entry FROM old) AS is_old, entry.kind, sum(allocation.points) AS points
         FROM loyalty_allocation AS allocation JOIN loyalty_lot AS lot ON lot.id = allocation.lot_id
         JOIN loyalty_ledgerentry AS entry ON entry.id = allocation.entry_id
-        WHERE lot.store_id = %(store)s AND lot.account_id NOT IN (SELECT id FROM other) GROUP BY 1, 2
+        WHERE lot.store_id = %(store)s AND lot.account_id <> ALL ({_OTHER}) GROUP BY 1, 2
     )
     SELECT 'moved', month, kind, NULL::boolean, points, NULL::bigint FROM entry
-    UNION ALL SELECT 'open', month, state, NULL, sum(remaining), NULL FROM lot WHERE state IS NOT NULL GROUP BY month, state
+    UNION ALL SELECT 'open', month, CASE WHEN is_pending THEN 'pending' ELSE 'spendable' END, NULL, sum(remaining), NULL
+        FROM lot WHERE is_open GROUP BY month, is_pending
     UNION ALL SELECT 'granted', NULL, NULL, is_old, sum(granted), sum(lots) FROM lot GROUP BY is_old
     UNION ALL SELECT 'fate', NULL, kind, is_old, points, NULL FROM fate
     UNION ALL SELECT 'holders', NULL, NULL, NULL, coalesce(sum(balance) FILTER (WHERE balance < 0), 0),
@@ -129,33 +130,32 @@ def report(program: Program, at: datetime) -> Liability:
     store = program.store
     today = at.astimezone(store.zone).date()
     since = _months_from(today, 1 - MONTHS)
-    parameters: dict[str, Any] = {
-        "store": store.pk,
-        "zone": store.timezone,
-        "since": datetime.combine(since, time(), store.zone),
-        "year_ago": at - OLD,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_FIGURES, parameters)
-        rows = cursor.fetchall()
     found = Liability(program, at)
     found.months = [Month(_months_from(since, n)) for n in range(MONTHS)]
     found.expiring = [Expiring(_months_from(today, n), 0) for n in range(MONTHS_AHEAD)]
-    by_month = {row.month: row for row in found.months}
-    ahead = {row.month: row for row in found.expiring}
+    parameters: dict[str, Any] = {
+        "store": store.pk,
+        "months": [_midnight(row.month, store) for row in found.months],
+        # What expires at the first moment of a month is lost with the last day of the month before.
+        "ahead": [_midnight(_months_from(today, n), store) + timedelta(microseconds=1) for n in range(1, MONTHS_AHEAD + 1)],
+        "year_ago": at - OLD,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_FIGURES, parameters)
+        rows = cursor.fetchall()
     before = 0
     granted: dict[bool, tuple[int, int]] = {}
     fates: dict[bool, dict[str, int]] = {True: defaultdict(int), False: defaultdict(int)}
     for what, month, kind, is_old, points, count in rows:
         points = int(points or 0)
-        if what == "moved" and month is None:
+        if what == "moved" and not month:
             before += points
-        elif what == "moved" and kind in _COLUMNS and month in by_month:
-            row = by_month[month]
+        elif what == "moved" and kind in _COLUMNS:
+            row = found.months[month - 1]
             setattr(row, _COLUMNS[kind], getattr(row, _COLUMNS[kind]) + points)
         elif what == "open":
             setattr(found, kind, getattr(found, kind) + points)
-            _keep(found, ahead, month, points)
+            _keep(found, month, points)
         elif what == "granted":
             granted[is_old] = points, int(count)
         elif what == "fate":
@@ -169,16 +169,14 @@ def report(program: Program, at: datetime) -> Liability:
     return found
 
 
-def _keep(found, ahead, month, points):
+def _keep(found: Liability, month: int | None, points: int) -> None:
     if month is None:
         found.never_expires += points
-    elif month in ahead:
-        ahead[month].points += points
-    elif month > found.expiring[-1].month:
-        found.expires_later += points
+    elif month < MONTHS_AHEAD:
+        # What is overdue, because the customer is on hold, goes as soon as that ends: it stands in the first month.
+        found.expiring[month].points += points
     else:
-        # Overdue, for the customer is on hold: it goes as soon as that ends.
-        found.expiring[0].points += points
+        found.expires_later += points
 
 
 def _expect(found: Liability, granted: dict[bool, tuple[int, int]], fates: dict[bool, dict[str, int]]) -> None:
@@ -206,3 +204,7 @@ def _months_from(day: date, months: int) -> date:
     """The first day of the month so many months after (or before) the one of `day`."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, 1)
+
+
+def _midnight(day: date, store: Store) -> datetime:
+    return datetime.combine(day, time(), store.zone)

@@ -88,13 +88,19 @@ def _terms(program) -> Fact:
     said.append(ngettext("%(count)s tier", "%(count)s tiers", tiers) % {"count": tiers} if tiers else _("no tiers"))
     invites = ReferralTerms.objects.filter(program=program, active=True).exists()
     said.append(_("friends can be invited") if invites else _("no invitations"))
-    if program.expiry == Program.Expiry.NEVER:
-        said.append(program.get_expiry_display())
-    else:
-        months = ngettext("%(count)s month", "%(count)s months", program.expiry_months)
-        said.append(f"{program.get_expiry_display()} ({months % {'count': program.expiry_months}})")
+    said.append(_expiry(program))
     page = reverse("admin:loyalty_membershipterms_change", args=[program.pk])
     return Fact(_("Membership"), "; ".join(said), page)
+
+
+def _expiry(program) -> str:
+    months = ngettext("%(count)s month", "%(count)s months", program.expiry_months) % {"count": program.expiry_months}
+    said = {
+        Program.Expiry.NEVER: _("points do not expire"),
+        Program.Expiry.LOT: _("each earning expires after %(months)s"),
+        Program.Expiry.INACTIVITY: _("all points expire after %(months)s without earning or spending"),
+    }
+    return said[Program.Expiry(program.expiry)] % {"months": months}
 
 
 def pages(program: Program) -> list[tuple[str, str]]:

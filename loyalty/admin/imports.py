@@ -185,6 +185,7 @@ class BalanceImportAdmin(StoreScopedAdmin):
             "heading": names_of(sample),
             "sample": [cells for cells in sample if not (cells is sample[0] and reading.has_heading(cells))][:5],
             "sums": [(State(state).label, formats.number(s.rows), formats.number(s.points)) for state, s in found.items() if s.rows],
+            "ready_rows": found[State.READY].rows,
             "ready": formats.number(found[State.READY].rows),
             "ready_points": formats.number(found[State.READY].points),
             "can_import": row.stage == BalanceImport.Stage.CHECKED and found[State.READY].rows and not row.is_busy,

@@ -254,7 +254,7 @@ def test_owners_upload_choose_columns_try_and_import(owner, store, people):
     assert "Refresh" in waiting.headers
     drain.drain_all()
     shown = text_of(owner.get(change))
-    assert "Import 1 rows with 100 points" in shown
+    assert "Import 1 row (100 points)" in shown
     assert "1 row is wrong" in shown
     assert "This is no whole number." in shown
     assert not LedgerEntry.objects.exists()

@@ -54,7 +54,7 @@ def test_an_overview_tells_what_is_on(program):
 
     assert (facts["Other rates"], facts["Campaigns running"], facts["Rewards offered"]) == ("1", "none", "1")
     assert facts["Members"] == "Joined: 0; with points to spend: 1; points: 1,200"
-    assert facts["Membership"] == ("Everyone who buys takes part; 1 tier; no invitations; Points do not expire")
+    assert facts["Membership"] == ("Everyone who buys takes part; 1 tier; no invitations; points do not expire")
     assert facts["State"].startswith("On: ")
 
 
