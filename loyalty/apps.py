@@ -10,7 +10,7 @@ class LoyaltyConfig(AppConfig):
         from crm.messaging import context, kinds
         from crm.orders import panels
         from crm.orders.erasing import eraser
-        from crm.portal import home, navigation
+        from crm.portal import home, navigation, sections
         from crm.woocommerce import push
         from crm.work import schedules
 
@@ -22,6 +22,7 @@ class LoyaltyConfig(AppConfig):
         navigation.add(_("Points"), "loyalty-points", 20)
         navigation.add(_("Rewards"), "loyalty-rewards", 21)
         home.card("loyalty/home_card.html", statements.home_card, 20)
+        sections.order_section("loyalty/order_section.html", statements.order_section, 40)
         context.provide("loyalty", statements.for_mail)
         panels.panel("loyalty/panel.html", statements.for_staff, 20)
         # News of an account and no order: what becomes of an order does not matter to it.

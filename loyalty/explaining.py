@@ -37,6 +37,7 @@ def title(entry: LedgerEntry) -> str:
             "cancelled": _("Order %(number)s was cancelled"),
             "failed": _("Payment of order %(number)s failed"),
             "deleted": _("Order %(number)s is no longer in the shop"),
+            "collected": _("Still owed for order %(number)s"),
         }
         return words.get(entry.rule.get("why"), _("Order %(number)s")) % {"number": entry.order.number}
     if entry.order and entry.kind == Kind.RELEASE:
@@ -80,14 +81,26 @@ def explain(entry: LedgerEntry) -> list[str]:
         said.append(_("The order now belongs to another account, and its points went with it."))
     elif "base" in entry.rule:
         said += _worked_out(entry, why)
+    elif why == "collected":
+        said.append(_("They had been spent when the order came to nothing, and now came back with what was spent."))
+    elif entry.kind == Kind.RELEASE:
+        said.append(_("The goods have been with you for some days, so their points can be spent from now on."))
+    elif entry.kind == Kind.RETURN:
+        said.append(_("They are back where they were taken from, and expire no sooner than they would have."))
+    elif entry.kind == Kind.EXPIRE and "granted" in entry.rule:
+        said.append(
+            _("What was left of %(granted)s points on their last day.") % {"granted": number(entry.rule["granted"])}
+        )
     elif "occasion" in entry.rule:
         said.append(_("The shop gives %(points)s for it.") % {"points": points(entry.rule["points"])})
+    if entry.kind == Kind.EARN and entry.pending:
+        said.append(_("They can be spent some days after the order has arrived."))
     if entry.shortfall > 0:
         said.append(
             _("A further %(points)s could not be taken back, because they had already been spent.")
             % {"points": number(entry.shortfall)}
         )
-    elif entry.shortfall < 0:
+    elif entry.shortfall < 0 and entry.kind == Kind.EARN:
         said.append(
             _("%(points)s points of this order had been spent and were never taken back, so they are not given again.")
             % {"points": number(-entry.shortfall)}

@@ -1,17 +1,18 @@
 """What customers and staff are shown of points: on the portal, in mails, beside a ticket."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Min, Sum
 from django.urls import reverse
 
 from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
 from . import earning, explaining
-from .models import Account, LedgerEntry, Program
+from .models import Account, LedgerEntry, Lot, Program
 
 
 @dataclass
@@ -32,6 +33,27 @@ class Summary:
     earns: str
     accounts: list[int]
     tiers: set[str]
+    # Earned, and not to be spent yet.
+    pending: int = 0
+
+
+@dataclass
+class OfOrder:
+    """What an order has earned and kept: the points, those of them that wait and until when (None: not known), and its entries."""
+
+    points: int
+    pending: int
+    usable_from: datetime | None
+    lines: list[Line]
+
+
+@dataclass
+class Waiting:
+    """Points that become usable together: on a day, or without one once the order has come."""
+
+    points: int
+    usable_from: datetime | None
+    order_number: str
 
 
 def summary(store: Store, customers) -> Summary | None:
@@ -40,11 +62,39 @@ def summary(store: Store, customers) -> Summary | None:
     if program is None:
         return None
     program.store = store  # spares a query, and `worth` asks for the currency
-    rows = list(Account.objects.for_store(store).filter(customer__in=customers).values_list("pk", "balance", "tier"))
-    balance = sum(balance for _pk, balance, _tier in rows)
+    rows = list(
+        Account.objects.for_store(store).filter(customer__in=customers).values_list("pk", "balance", "tier", "pending")
+    )
+    balance = sum(row[1] for row in rows)
     return Summary(
         program, balance, program.worth(balance), explaining.rate(program.rate, store.currency),
-        [pk for pk, _balance, _tier in rows], {tier for _pk, _balance, tier in rows if tier},
+        [row[0] for row in rows], {row[2] for row in rows if row[2]}, sum(row[3] for row in rows),
+    )  # fmt: skip
+
+
+def waiting(accounts: list[int], size: int = 10) -> list[Waiting]:
+    """What is pending, the soonest first."""
+    lots = Lot.objects.filter(account__in=accounts, is_open=True, released_at=None).select_related("order__customer")
+    return [
+        Waiting(lot.remaining, lot.available_from, lot.order.number if lot.order and not lot.order.deleted_at else "")
+        for lot in lots.order_by(F("available_from").asc(nulls_last=True), "pk")[:size]
+    ]
+
+
+def of_order(order: Order, customers=None) -> OfOrder | None:
+    """None if the order never earned anything; with `customers`, what it brought these alone."""
+    entries = LedgerEntry.objects.filter(order=order, kind__in=[LedgerEntry.Kind.EARN, LedgerEntry.Kind.REVERSE])
+    lots = Lot.objects.filter(order=order, is_open=True, released_at=None)
+    if customers is not None:
+        entries = entries.filter(account__customer__in=customers)
+        lots = lots.filter(account__customer__in=customers)
+    found = list(entries.select_related("order__customer").order_by("pk"))
+    if not found:
+        return None
+    pending = lots.aggregate(points=Sum("remaining"), usable_from=Min("available_from"))
+    return OfOrder(
+        sum(entry.moved for entry in found), pending["points"] or 0, pending["usable_from"],
+        [_line(entry) for entry in found],
     )  # fmt: skip
 
 
@@ -82,7 +132,7 @@ def for_mail(store: Store, customer: Customer | None, order: Order | None) -> di
         posted = LedgerEntry.objects.filter(order=order, kind__in=[LedgerEntry.Kind.EARN, LedgerEntry.Kind.REVERSE])
         moved = list(posted.values_list(F("points") + F("pending"), flat=True))
         earned = sum(moved) if moved else earning.expected(order, program)
-        if not moved:
+        if not moved and not program.pending_days:
             balance += earned
     if not (program.active or balance):
         return {}
@@ -95,17 +145,23 @@ def page_url(store: Store) -> str:
 
 def home_card(request) -> dict | None:
     found = summary(request.store, request.customers)
-    if found is None or not (found.program.active or found.balance):
+    if found is None or not (found.program.active or found.balance or found.pending):
         return None
     return {"summary": found}
 
 
+def order_section(request, order: Order) -> dict | None:
+    """What the portal's order page says of points."""
+    found = of_order(order, request.customers)
+    return {"earned": found, "zone": request.store.timezone} if found else None
+
+
 def for_staff(store: Store, customer: Customer | None, order: Order | None) -> dict | None:
-    """`{account, lines}`: the balance and the last movements, beside a customer on staff's pages; None without an account."""
+    """`{account, lines, order, earned}`: the balance, the last movements and what the order earned; None without an account."""
     if customer is None:
         return None
     account = Account.objects.for_store(store).filter(customer_id=customer.joined_to_id or customer.pk).first()
     if account is None:
         return None
     newest, _before = lines([account.pk], size=3)
-    return {"account": account, "lines": newest}
+    return {"account": account, "lines": newest, "order": order, "earned": of_order(order) if order else None}

@@ -37,8 +37,10 @@ KIND_COLOURS = {
 
 def signed(entry: LedgerEntry) -> str:
     """`+85`, and that they are pending as far as they are."""
+    if entry.kind == LedgerEntry.Kind.RELEASE:
+        return _("%(points)s usable") % {"points": formats.number(entry.points)}
     points = f"{'+' if entry.moved > 0 else ''}{formats.number(entry.moved)}"
-    if entry.pending and entry.kind != LedgerEntry.Kind.RELEASE:
+    if entry.pending:
         return _("%(points)s (pending: %(pending)s)") % {"points": points, "pending": formats.number(entry.pending)}
     return points
 

@@ -25,8 +25,14 @@ class AccountSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Account
-        fields = ["id", "customer", "email", "balance", "worth", "currency", "created_at"]
-        extra_kwargs = {"balance": {"help_text": _("Whole points; below zero only where the programme allows it")}}
+        fields = ["id", "customer", "email", "balance", "pending", "earned", "worth", "currency", "created_at"]
+        extra_kwargs = {
+            "balance": {
+                "help_text": _("Whole points that can be spent; below zero only where the programme allows it")
+            },
+            "pending": {"help_text": _("Earned, and to be spent some days after the order has arrived")},
+            "earned": {"help_text": _("All that was earned and not taken back, spent or not")},
+        }
 
     def get_worth(self, account) -> str | None:
         program = self.context.get("program")
@@ -41,11 +47,14 @@ class EntrySerializer(serializers.ModelSerializer):
     class Meta:
         model = LedgerEntry
         fields = [
-            "id", "account", "customer", "kind", "points", "shortfall", "balance_after", "cause", "order", "rule",
-            "explanation", "note", "created_at",
+            "id", "account", "customer", "number", "kind", "points", "pending", "shortfall", "balance_after", "cause", "order",
+            "reverses", "rule", "explanation", "note", "created_at",
         ]  # fmt: skip
         extra_kwargs = {
-            "points": {"help_text": _("Signed: earn is positive; reverse, redeem and expire are negative")},
+            "number": {"help_text": _("The account's entries are numbered from 1 without a gap")},
+            "points": {"help_text": _("What the entry does to the balance: reverse, redeem and expire are negative")},
+            "pending": {"help_text": _("What it does to the pending points; a release moves them to the balance")},
+            "reverses": {"help_text": _("The redemption whose points a return gives back")},
             "shortfall": {"help_text": _("What a reversal could not take, because it was spent")},
             "cause": {"help_text": _("Why it was posted; the same cause posts once per account and kind")},
             "rule": {"help_text": _("Rate, rounding, base and result as they were when this was posted")},

@@ -22,6 +22,7 @@ def points(request, slug):
         # Within what a bigint can be compared with.
         before = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
         context["before"] = before
+        context["waiting"] = statements.waiting(summary.accounts) if summary.pending and not before else []
         context["lines"], context["older"] = statements.lines(summary.accounts, before)
         # Whoever turns the pages of the statement has seen it.
         context["ways"] = [] if before else ways.of(summary.program, timezone.now(), summary.tiers)

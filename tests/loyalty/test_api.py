@@ -53,6 +53,8 @@ def test_an_account_tells_balance_and_worth(get, account):
             "customer": account.customer_id,
             "email": account.customer.email,
             "balance": 1250,
+            "pending": 0,
+            "earned": 0,
             "worth": "12.50",
             "currency": "INR",
             "created_at": None,

@@ -1,4 +1,5 @@
 import re
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -6,6 +7,7 @@ from django.utils import timezone
 
 from crm.events import recording
 from crm.messaging import context as mail_context
+from crm.stores import formats
 from crm.work import drain
 from loyalty import earning, ledger
 from loyalty.ledger import Kind
@@ -219,3 +221,31 @@ def test_a_mail_promises_no_points_for_history(program, store, customer):
 
 def test_a_mail_of_a_store_without_programme_says_nothing_of_points(store, customer):
     assert mail_context.provided(store, customer, make_order(store, customer))["loyalty"] == {}
+
+
+def test_points_that_wait_are_shown_with_their_day(page, program, store, customer):
+    Program.objects.update(pending_days=14)
+    on_its_way = make_order(store, customer, number="17", total=Decimal("500.00"))
+    arrived = make_order(store, customer, number="16", total=Decimal("300.00"), date_completed_gmt=timezone.now())
+    earning.settle(store, [on_its_way.pk, arrived.pk], history=True)
+
+    text = page()
+
+    assert "0 points" in text
+    assert "80 more points are on their way." in text
+    day = formats.day(timezone.now() + timedelta(days=14), store.timezone)
+    assert re.search(rf"Order 16 You can use them from {day}. 30 .*Order 17 You can use them some days after", text)
+    assert "They can be spent some days after the order has arrived." in text
+
+
+def test_released_points_are_counted_once_in_the_statement(page, program, store, customer):
+    Program.objects.update(pending_days=14)
+    order = make_order(store, customer, number="17", total=Decimal("500.00"), date_completed_gmt=timezone.now())
+    earning.settle(store, [order.pk], history=True)
+    ledger.release(store, timezone.now() + timedelta(days=15))
+
+    text = page()
+
+    assert "50 points worth" in text and "on their way" not in text
+    assert "Points of order 17 can be used" in text
+    assert text.count("+50") == 1

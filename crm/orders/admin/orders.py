@@ -1,4 +1,5 @@
 from django.contrib import admin
+from django.template.loader import render_to_string
 from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
@@ -9,6 +10,7 @@ from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, StoreFilter
 
 from ..models import LineItem, Order, OrderNote, Refund, RefundLine
+from ..panels import panels_for
 from .parts import MirrorInline, address, link_to
 
 # WooCommerce's own statuses; a shop's additions are shown without a colour.
@@ -91,7 +93,7 @@ class OrderAdmin(ReadOnlyAdmin):
     list_per_page = 50
     inlines = [LineItemInline, RefundInline, NoteInline]
     fieldsets = [
-        (None, {"fields": ["number", "status", "when", "customer_link", "store", "customer_note"]}),
+        (None, {"fields": ["number", "status", "when", "customer_link", "store", "customer_note", "around"]}),
         (
             _("Money"),
             {"fields": ["total_shown", "refunded_shown", "discount", "shipping_cost", "taxes", "payment", "coupons"]},
@@ -105,7 +107,7 @@ class OrderAdmin(ReadOnlyAdmin):
     ]
     readonly_fields = [
         "when", "customer_link", "total_shown", "refunded_shown", "discount", "shipping_cost", "taxes", "payment", "coupons",
-        "billing_shown", "shipping_shown",
+        "billing_shown", "shipping_shown", "around",
     ]  # fmt: skip
 
     @display(description=_("Order"), ordering="number", header=True)
@@ -156,6 +158,12 @@ class OrderAdmin(ReadOnlyAdmin):
     @display(description=_("Customer"))
     def customer_link(self, order):
         return link_to(order.customer)
+
+    @display(description=_("Around it"))
+    def around(self, order):
+        """What other rooms know: points, consent."""
+        shown = panels_for(order.store, order.customer, order)
+        return mark_safe("".join(render_to_string(template, {"panel": panel}) for template, panel in shown)) or "—"
 
     @display(description=_("Billing address"))
     def billing_shown(self, order):
