@@ -109,4 +109,5 @@ def pages(program: Program) -> list[tuple[str, str]]:
     return [
         (_("Points in the portal"), reverse("loyalty-points", args=[slug])),
         (_("Rewards in the portal"), reverse("loyalty-rewards", args=[slug])),
+        (_("The programme for everybody, to link to from the shop"), reverse("loyalty-about", args=[slug])),
     ]

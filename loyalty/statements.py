@@ -11,7 +11,7 @@ from django.urls import reverse
 from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
-from . import earning, explaining
+from . import earning, explaining, members
 from .models import Account, LedgerEntry, Lot, Program
 
 
@@ -147,7 +147,7 @@ def home_card(request) -> dict | None:
     found = summary(request.store, request.customers)
     if found is None or not (found.program.active or found.balance or found.pending):
         return None
-    return {"summary": found}
+    return {"summary": found, "membership": members.membership(found.program, request.customers)}
 
 
 def order_section(request, order: Order) -> dict | None:

@@ -224,6 +224,9 @@ ROUTES = {
     "loyalty-rewards": portal,
     # A form without its token is nobody's.
     "loyalty-reward": Kind(portal.get, answers(302, customers=400, customer_elsewhere=403), portal.shows),
+    "loyalty-statement": portal,
+    "loyalty-statement-csv": Kind(portal.get, portal.post),
+    "loyalty-about": public,
     "loyalty-membership": Kind(portal.get, portal.post),
     "loyalty-join": portal_act,
     "loyalty-link": portal_act,

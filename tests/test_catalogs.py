@@ -53,6 +53,7 @@ MODULES = [
     "crm/shipping/views.py",
     "loyalty/display.py",
     "loyalty/explaining.py",
+    "loyalty/faq.py",
     "loyalty/forms.py",
     "loyalty/referrals.py",
     "loyalty/views",

@@ -183,7 +183,7 @@ def test_pages_of_a_customer_speak_the_language(reader, language, store, everyth
     ticket = f"/s/masala/tickets/{everything['ticket'].number}/"
 
     for path in [
-        "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/membership/",
+        "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/points/statement/", "/s/masala/membership/",
         "/s/masala/rewards/", f"/s/masala/rewards/{everything['reward'].pk}/", "/s/masala/tickets/", "/s/masala/tickets/new/?order=1234", ticket,
     ]:  # fmt: skip
         response = reader.get(path)

@@ -27,6 +27,22 @@ def with_store(view):
     return wrapper
 
 
+def for_anybody(view):
+    """For pages `(request, slug, …)` that are the same for everybody, so that caches may keep them: sets `request.store`.
+
+    Nobody is signed in there, no cookie is read or set, and `?lang=` chooses the language.
+    """
+
+    @wraps(view)
+    def wrapper(request, slug, *args, **kwargs):
+        request.store = get_object_or_404(Store, slug=slug)
+        request.email, request.is_for_anybody = "", True
+        _speak_one_of(request, request.GET.get("lang"))
+        return view(request, slug, *args, **kwargs)
+
+    return wrapper
+
+
 def customer_required(view):
     """For pages of one customer `(request, slug, …)`.
 
@@ -80,9 +96,12 @@ def dress(request: HttpRequest, store: Store, language: str | None = None) -> No
 
 def speak(request: HttpRequest, language: str | None = None) -> None:
     """Activate a language of the store: what the visitor chose, else the given one, the browser's, the store's own."""
+    _speak_one_of(request, request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME), language)
+
+
+def _speak_one_of(request, *wishes):
     accepted = [code for code, _weight in parse_accept_lang_header(request.headers.get("Accept-Language", ""))]
-    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)
-    translation.activate(request.store.language_for(chosen, language, *accepted))
+    translation.activate(request.store.language_for(*wishes, *accepted))
     request.LANGUAGE_CODE = translation.get_language()
 
 

@@ -34,11 +34,11 @@ def membership(request, slug):
 def join(request, slug):
     program = _program(request)
     if members.membership(program, request.customers).is_member:
-        return redirect("loyalty-membership", slug)
+        return redirect("loyalty-points", slug)
     members.join(request.store, request.customer, Way.PORTAL, timezone.now())
     _note_sighting(request)
     messages.success(request, _("Welcome! From now on your orders earn points."))
-    return redirect("loyalty-membership", slug)
+    return redirect("loyalty-points", slug)
 
 
 @require_POST

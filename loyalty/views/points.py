@@ -1,20 +1,64 @@
-"""Points in the portal."""
+"""Points in the portal: the first page, and the statement."""
 
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from crm.messaging import holds
 from crm.portal.access import customer_required
+from crm.stores import sheets
 
-from .. import statements, ways
+from .. import expiry, members, reaching, rewards, statements, ways
+from ..models import Redemption
+
+NEWEST = 5
+AFFORDABLE = 3
+READ_AT_ONCE = 500
 
 
 @never_cache
 @require_GET
 @customer_required
 def points(request, slug):
-    """The balance, and each entry with its reason. `?before=` a page's last entry shows what is older."""
+    """What one has, what it is good for, and how to have more. A constant number of queries."""
+    store, at = request.store, timezone.now()
+    summary = statements.summary(store, request.customers)
+    context = {"summary": summary}
+    if summary:
+        program = summary.program
+        customers = list(request.customers)
+        membership = members.membership(program, customers)
+        offers = rewards.offers(store, rewards.account_of(store, request.customer), at)
+        progress = reaching.progress(program, [customer.pk for customer in customers], at)
+        goal = min(
+            (offer for offer in offers if offer.state == "missing"), key=lambda offer: offer.missing, default=None
+        )
+        context |= {
+            "membership": membership,
+            "program": program,
+            "waiting": statements.waiting(summary.accounts) if summary.pending else [],
+            "expiring": (soon := expiry.upcoming(store, summary.accounts)),
+            "is_held": bool(soon) and holds.is_held(store.pk, request.customer.pk, request.email, at),
+            "affordable": [offer for offer in offers if offer.state == "ready"][:AFFORDABLE],
+            "goal": goal,
+            "goal_price": goal and summary.balance + goal.missing,
+            "codes": Redemption.objects.for_store(store)
+            .filter(account__in=summary.accounts, state=Redemption.State.READY)
+            .count(),
+            "progress": progress,
+            "lines": statements.lines(summary.accounts, size=NEWEST)[0],
+            "ways": ways.of(program, at, summary.tiers),
+        }
+    return render(request, "loyalty/points.html", context)
+
+
+@never_cache
+@require_GET
+@customer_required
+def statement(request, slug):
+    """Each movement with its reason. `?before=` a page's last entry shows what is older."""
     summary = statements.summary(request.store, request.customers)
     context = {"summary": summary}
     if summary:
@@ -22,8 +66,34 @@ def points(request, slug):
         # Within what a bigint can be compared with.
         before = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
         context["before"] = before
-        context["waiting"] = statements.waiting(summary.accounts) if summary.pending and not before else []
+        context["one_account"] = len(summary.accounts) == 1
         context["lines"], context["older"] = statements.lines(summary.accounts, before)
-        # Whoever turns the pages of the statement has seen it.
-        context["ways"] = [] if before else ways.of(summary.program, timezone.now(), summary.tiers)
-    return render(request, "loyalty/points.html", context)
+    return render(request, "loyalty/statement.html", context)
+
+
+@never_cache
+@require_GET
+@customer_required
+def download(request, slug):
+    """The whole statement as a table to keep, in the reader's language."""
+    summary = statements.summary(request.store, request.customers)
+    rows = _rows(request.store, summary.accounts if summary else [], translation.get_language())
+    return sheets.download(rows, f"points-{request.store.slug}")
+
+
+def _rows(store, accounts, language):
+    # It is sent after the view has ended, and whatever language it spoke.
+    with translation.override(language):
+        yield [_("Date"), _("Movement"), _("Order"), _("Points"), _("On their way"), _("Balance after"), _("Why?")]
+    before = None
+    while True:
+        with translation.override(language):
+            page, before = statements.lines(accounts, before, READ_AT_ONCE)
+        for line in page:
+            entry = line.entry
+            yield [
+                entry.created_at.astimezone(store.zone).date().isoformat(), line.title, line.order_number, entry.points,
+                entry.pending, entry.balance_after if len(accounts) == 1 else "", " ".join(line.why),
+            ]  # fmt: skip
+        if before is None:
+            return

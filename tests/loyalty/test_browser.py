@@ -34,6 +34,13 @@ def test_the_statement_opens_its_reasons_and_fits_the_screen(page, live_server, 
     assert page.get_by_text("rounded down to 129").is_visible()
     page.get_by_text("Why? Adjusted by the shop").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("link", name="All of it").click()
+    page.get_by_text("Why? Adjusted by the shop").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.goto("/s/masala/rewards/about/")
+    page.get_by_text("Can I leave?").click()
+    assert page.get_by_text("Yes, at any time.").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_programmes_example_follows_the_form(page, live_server):

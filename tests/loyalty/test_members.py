@@ -158,7 +158,7 @@ def test_a_customer_joins_in_one_step(portal, joining, store, customer):
 
     page = portal.post(f"{PAGE}join/", follow=True)
 
-    assert "You are a member" in text(page)
+    assert "Welcome! From now on your orders earn points." in text(page)
     row = Member.objects.get()
     assert (row.joined_by, row.customer) == ("portal", customer)
     assert Event.objects.filter(type="member.joined").count() == 1

@@ -136,17 +136,17 @@ def test_a_long_statement_has_pages(page, client, program, customer):
 
     query, seen = "", []
     for _page in range(3):
-        text = page(query)
+        text = page(f"statement/{query}")
         seen += re.findall(r"Gift (\d+)\.", text)
-        query = (re.findall(rb'href="(\?before=\d+)"', client.get(f"/s/masala/points/{query}").content) or [b""])[
-            0
-        ].decode()
+        query = (
+            re.findall(rb'href="(\?before=\d+)"', client.get(f"/s/masala/points/statement/{query}").content) or [b""]
+        )[0].decode()
 
     assert seen == [str(number) for number in reversed(range(45))]
     assert query == ""
-    assert "There is nothing older." in page("?before=1")
+    assert "There is nothing older." in page("statement/?before=1")
     for odd in ("?before=-1", "?before=x", "?before=" + "9" * 40, "?before=%C2%B2"):
-        assert "Gift 44." in page(odd)
+        assert "Gift 44." in page(f"statement/{odd}")
 
 
 def test_a_note_can_not_bring_html_along(client, page, program, customer):
@@ -165,7 +165,7 @@ def test_the_page_costs_the_same_whatever_its_length(
         earning.settle(store, [order.pk], history=True)
 
     with django_assert_max_num_queries(11):
-        client.get("/s/masala/points/")
+        client.get("/s/masala/points/statement/")
 
 
 def test_strangers_are_sent_to_sign_in(client, program):
