@@ -64,6 +64,7 @@ def test_the_page_shows_it_with_links_to_what_customers_see_at_a_constant_cost(
     with django_assert_max_num_queries(30):
         text = owner.get(page(program)).content.decode()
 
+    assert f"/s/{program.store.slug}/rewards/about/" in text
     assert f"/s/{program.store.slug}/points/" in text
     assert f"/s/{program.store.slug}/rewards/" in text
     assert "Orders earn" in text
