@@ -29,7 +29,9 @@ _REFUNDS = """
         order_id = EXCLUDED.order_id, amount = EXCLUDED.amount, reason = EXCLUDED.reason,
         date_created_gmt = EXCLUDED.date_created_gmt, refunded_payment = EXCLUDED.refunded_payment,
         meta_data = EXCLUDED.meta_data, lines_synced_at = EXCLUDED.lines_synced_at
-    RETURNING woo_id, id, order_id, xmax = 0
+    RETURNING woo_id, id, order_id, xmax = 0,
+        -- As it was before: whether its lines were not known.
+        (SELECT was.lines_synced_at IS NULL FROM orders_refund was WHERE was.id = held.id)
 """
 
 _STALE_LINES = """
@@ -92,15 +94,18 @@ def _write(store, refunds, at, saved) -> list[tuple[dict, str]]:
             return [(refunds[0][2], f"PostgreSQL refuses it: {str(error).splitlines()[0]}")]
         middle = len(refunds) // 2
         return _write(store, refunds[:middle], at, saved) + _write(store, refunds[middle:], at, saved)
-    new = {woo_id: order_id for woo_id, _pk, order_id, is_new in written if is_new}
+    new = {woo_id for woo_id, _pk, _order_id, is_new, _was_unread in written if is_new}
+    learned = {woo_id for woo_id, _pk, _order_id, is_new, was_unread in written if is_new or was_unread}
     saved.created += len(new)
     saved.updated += len(written) - len(new)
     saved.ignored += len(refunds) - len(written)
     _record(
         store,
         [row for row, _lines, _payload in refunds],
-        {woo_id: order_id for woo_id, _pk, order_id, _ in written},
+        {woo_id: order_id for woo_id, _pk, order_id, *_rest in written},
         new,
+        learned,
+        at,
     )
     return []
 
@@ -118,14 +123,17 @@ def _upsert(store, refunds, at):
     return written
 
 
-def _record(store, rows, order_ids, new):
-    """Tell of refunds that the order itself has not told of; and of each that was ever told, that its lines are known now."""
+def _record(store, rows, order_ids, new, learned, at):
+    """Tell of refunds that the order itself has not told of; and of each that was ever told, that its lines are known now.
+
+    That is told again of refunds which were gone and came back, for whoever followed their going: `learned` are those whose lines were not known.
+    """
     orders = Order.objects.in_bulk(set(order_ids.values()))
 
-    def fact(type, row, when):
+    def fact(type, row, when, key=None):
         order = orders[order_ids[row["woo_id"]]]
         data = {"amount": row["amount"], "currency": order.currency}
-        return Fact(type, str(row["woo_id"]), order.customer_id, order.pk, data, when)
+        return Fact(type, key or str(row["woo_id"]), order.customer_id, order.pk, data, when)
 
     rows = [(row, when_of(row["date_created_gmt"])) for row in rows if row["woo_id"] in order_ids]
     news = [(row, when) for row, when in rows if row["woo_id"] in new and when and when >= store.announce_from]
@@ -135,4 +143,13 @@ def _record(store, rows, order_ids, new):
         .filter(type="order.refunded", key__in=[str(row["woo_id"]) for row, _when in rows])
         .values_list("key", flat=True)
     )
-    record_many(store, [fact("refund.itemised", row, when) for row, when in rows if str(row["woo_id"]) in told])
+    rows = [(row, when) for row, when in rows if str(row["woo_id"]) in told]
+    first = {event.key for event in record_many(store, [fact("refund.itemised", row, when) for row, when in rows])}
+    record_many(
+        store,
+        [
+            fact("refund.itemised", row, at, key=f"{row['woo_id']}:{at.timestamp():.6f}")
+            for row, _when in rows
+            if row["woo_id"] in learned and str(row["woo_id"]) not in first
+        ],
+    )

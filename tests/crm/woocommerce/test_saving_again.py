@@ -6,12 +6,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from crm.events.models import Event
 from crm.orders.models import Order
 from crm.woocommerce.models import KeptAside
-from crm.woocommerce.saving import mark_deleted, save_orders
+from crm.woocommerce.saving import mark_deleted, save_orders, save_refunds
 from tests.factories import NOW, make_store
 
-from .payloads import order
+from .payloads import order, refund
 
 pytestmark = pytest.mark.django_db
 LATER = NOW + timedelta(hours=1)
@@ -85,3 +86,19 @@ def test_what_was_kept_aside_is_resolved_by_the_version_that_is_held(store):
     save_orders(store, [order(5)], LATER)
 
     assert not KeptAside.objects.unresolved().exists()
+
+
+def test_a_refund_that_was_gone_and_came_back_is_told_again_once_its_lines_are_known(store):
+    """A late webhook of the same second may list fewer refunds; points are reckoned by the lines."""
+    listed = {"refunds": [{"id": 900, "reason": "", "total": "-39.00"}]}
+    save_orders(store, [order(5, **listed)], NOW)
+    save_refunds(store, [refund(5, 900, amount="39.00")], NOW)
+    save_orders(store, [order(5, "2026-06-15T12:00:01")], NOW)
+    save_orders(store, [order(5, "2026-06-15T12:00:02", **listed)], NOW)
+    told = Event.objects.filter(store=store, type="refund.itemised")
+    assert told.count() == 1
+
+    for _again in range(2):
+        save_refunds(store, [refund(5, 900, amount="39.00")], NOW + timedelta(minutes=1))
+
+    assert [event.key.partition(":")[0] for event in told] == ["900", "900"]
