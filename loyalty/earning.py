@@ -245,7 +245,11 @@ def history(store: Store, since: datetime | None = None) -> Iterator[list[int]]:
 def award(store: Store, order_ids: Iterable[int]) -> list[tuple[int, int]]:
     """Post the points of previous orders, without announcing them; returns (customer's key, points) of each that earned."""
     entries = settle(store, order_ids, history=True, announce=False)
-    return [(entry.account.customer_id, entry.moved) for entry in entries if entry.rule.get("why") == "history"]
+    return [
+        (entry.customer_id, entry.moved)
+        for entry in entries
+        if entry.customer_id and entry.rule.get("why") == "history"
+    ]
 
 
 def preview(store: Store, batches: Iterable[Iterable[int]]) -> Iterator[list[tuple[int, int]]]:

@@ -48,7 +48,13 @@ def _move(lot: Lot, guest: Account, customer: Account) -> list[Posting]:
     cause = f"join:{guest.customer_id}:{customer.customer_id}:{guest.posted}:{lot.pk}"
     return [
         Posting(
-            guest.pk, Kind.ADJUST, -lot.remaining, cause, lot_id=lot.pk, rule={"moved": "out", "account": customer.pk}
+            guest.pk,
+            Kind.ADJUST,
+            -lot.remaining,
+            cause,
+            lot_id=lot.pk,
+            order_id=lot.order_id,
+            rule={"moved": "out", "account": customer.pk},
         ),
         Posting(
             customer.pk,

@@ -1,6 +1,6 @@
 """The only way into the ledger: a batch of postings goes to the database's function in one round trip.
 
-`loyalty_post` (migration 0007) locks the accounts in the order of their keys, so that no two writers wait for each other, passes over
+`loyalty_post` (migration 0017) locks the accounts in the order of their keys, so that no two writers wait for each other, passes over
 causes that were posted before, takes points out of lots, and moves the sums. Anything else that writes is refused by the database.
 """
 
@@ -18,9 +18,11 @@ from django.utils.translation import gettext as _
 from psycopg.types.json import Jsonb
 
 from crm.events import recording
+from crm.events.models import Handling
 from crm.events.recording import Fact
 from crm.stores.formats import number
 from crm.stores.models import Store
+from crm.work.wake import wake
 
 from .models import Account, LedgerEntry
 
@@ -71,7 +73,9 @@ def post(
     """
     posting = Posting(account.pk, kind, points, cause, note=note, created_by_id=by and by.pk, rule=rule or {}, **fields)
     entries, known = _post([posting], at or now(), announce=True)
-    return entries[0] if entries else LedgerEntry.objects.get(pk=known[0])
+    entry = entries[0] if entries else LedgerEntry.objects.get(pk=known[0])
+    entry.account = account
+    return entry
 
 
 def post_many(postings: Iterable[Posting], *, announce: bool = True, at: datetime | None = None) -> list[LedgerEntry]:
@@ -92,13 +96,14 @@ def _post(postings: list[Posting], at: datetime, announce: bool) -> tuple[list[L
             raise ValueError(
                 f"{posting.points} points at once ({posting.cause}) are more than anything can earn or cost"
             )
-    if announce and any(posting.kind in EVENTS for posting in postings):
+    if len(postings) >= BULK and all(p.points >= 0 and p.kind in (Kind.EARN, Kind.ADJUST) for p in postings):
         with transaction.atomic(savepoint=False):
-            entries, known, refused = _write(postings, at)
-            _announce(entries)
+            rows = _call("loyalty_post_additions(%s, %s)", postings, at)
+            entries, known, refused = _made(postings, rows, at)
+            if announce:
+                _announce(entries)
     else:
-        # A statement is a transaction of its own where there is no other.
-        entries, known, refused = _write(postings, at)
+        entries, known, refused = _made(postings, _rows(postings, at, announce), at)
     if refused:
         # The database has posted nothing, so that an outer transaction is as good as before.
         raise InsufficientPoints(
@@ -108,16 +113,15 @@ def _post(postings: list[Posting], at: datetime, announce: bool) -> tuple[list[L
     return entries, known
 
 
-def _write(postings, at) -> tuple[list[LedgerEntry], list[int], tuple[int, int] | None]:
-    bulk = len(postings) >= BULK and all(
-        posting.points >= 0 and posting.kind in (Kind.EARN, Kind.ADJUST) for posting in postings
-    )
-    function = "loyalty_post_additions" if bulk else "loyalty_post"
-    batch: Any = Jsonb(postings, dumps=orjson.dumps)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {function}(%s, %s)", [batch, at])
-        rows = cursor.fetchall()
-    accounts: dict[int, Account] = {}
+# As the fields of LedgerEntry stand.
+_COLUMNS = (
+    "id", "store_id", "account_id", "number", "kind", "points", "pending", "shortfall", "balance_after", "cause", "order_id",
+    "reverses_id", "rule", "note", "created_by_id", "created_at",
+)  # fmt: skip
+
+
+def _made(postings, rows, at) -> tuple[list[LedgerEntry], list[int], tuple[int, int] | None]:
+    """The new entries, the keys of those that were there before, and (points, balance) if that was too little."""
     entries, known = [], []
     for place, pk, is_new, store_id, customer_id, count, points, pending, shortfall, balance in rows:
         if pk is None:
@@ -126,47 +130,48 @@ def _write(postings, at) -> tuple[list[LedgerEntry], list[int], tuple[int, int] 
             known.append(pk)
             continue
         posting = postings[place - 1]
-        account = accounts.get(posting.account_id)
-        if account is None:
-            account = accounts[posting.account_id] = Account(
-                posting.account_id, store_id=store_id, customer_id=customer_id
-            )
-        entry = LedgerEntry(
-            pk=pk,
-            store_id=store_id,
-            account=account,
-            number=count,
-            kind=posting.kind,
-            points=points,
-            pending=pending,
-            shortfall=shortfall,
-            balance_after=balance,
-            cause=posting.cause,
-            order_id=posting.order_id,
-            reverses_id=posting.reverses_id,
-            rule=posting.rule,
-            note=posting.note,
-            created_by_id=posting.created_by_id,
-            created_at=at,
-        )
-        entry._state.adding = False
+        entry = LedgerEntry.from_db(
+            "default",
+            _COLUMNS,
+            (
+                pk, store_id, posting.account_id, count, posting.kind, points, pending, shortfall, balance, posting.cause,
+                posting.order_id, posting.reverses_id, posting.rule, posting.note, posting.created_by_id, at,
+            ),
+        )  # fmt: skip
+        entry.customer_id = customer_id
         entries.append(entry)
     return entries, known, None
 
 
+def _rows(postings, at, announce) -> list[tuple]:
+    """What the database's function answers. A statement is a transaction of its own where there is no other."""
+    told = {EVENTS[Kind(posting.kind)] for posting in postings if announce and posting.kind in EVENTS}
+    types, handlers = recording.subscribers(told)
+    rows = _call("loyalty_post(%s, %s, %s, %s::text[], %s::text[])", postings, at, bool(told), types, handlers)
+    if types:
+        wake(Handling)
+    return rows
+
+
+def _call(function, postings, *parameters) -> list[tuple]:
+    batch: Any = Jsonb(postings, dumps=orjson.dumps)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {function}", [batch, *parameters])
+        return cursor.fetchall()
+
+
 def _announce(entries):
-    told = [entry for entry in entries if entry.kind in EVENTS and entry.moved]
-    told.sort(key=attrgetter("store_id"))
+    told = sorted((entry for entry in entries if entry.kind == Kind.EARN and entry.moved), key=attrgetter("store_id"))
     for store_id, group in groupby(told, key=attrgetter("store_id")):
         recording.record_many(
             Store(pk=store_id),
             [
                 Fact(
-                    EVENTS[Kind(entry.kind)],
+                    EVENTS[Kind.EARN],
                     str(entry.pk),
-                    customer_id=entry.account.customer_id,
+                    customer_id=entry.customer_id,
                     order_id=entry.order_id,
-                    data={"points": abs(entry.moved), "pending": entry.pending, "balance": entry.balance_after},
+                    data={"points": entry.moved, "pending": entry.pending, "balance": entry.balance_after},
                     occurred_at=entry.created_at,
                 )
                 for entry in group

@@ -64,25 +64,10 @@ def record_many(store: Store, facts: Iterable[Fact]) -> list[Event]:
     return new
 
 
-# The events that are new, and what each subscriber owes them, in one statement: this is on the way of every order.
-_INSERT = """
-    WITH new AS (
-        INSERT INTO events_event (store_id, type, key, customer_id, order_id, data, occurred_at, created_at)
-        SELECT %s, type, key, customer_id, order_id, data, occurred_at, %s
-        FROM jsonb_to_recordset(%s) AS fact(
-            type text, key text, customer_id bigint, order_id bigint, data jsonb, occurred_at timestamptz)
-        -- In one order always, or two writers of the same facts could each wait for the other.
-        ORDER BY type, key
-        ON CONFLICT (store_id, type, key) DO NOTHING
-        RETURNING id, type, key
-    ), owed AS (
-        INSERT INTO events_handling (event_id, handler, state, attempts, error, due_at, created_at)
-        SELECT new.id, subscriber.handler, 'due', 0, '', %s, %s
-        FROM new JOIN unnest(%s::text[], %s::text[]) AS subscriber(type, handler) USING (type)
-        ORDER BY new.id, subscriber.handler
-    )
-    SELECT id, type, key FROM new
-"""
+def subscribers(types: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Who hears of these types, as the database's function `events_record` wants it: types, and a handler beside each."""
+    pairs = [(type, name) for type in set(types) for name in handlers_of(type)]
+    return [type for type, _name in pairs], [name for _type, name in pairs]
 
 
 def _insert_new(store, events, now):
@@ -90,6 +75,7 @@ def _insert_new(store, events, now):
     by_fact = {(event.type, event.key): event for event in events}
     rows = [
         {
+            "store_id": store.pk,
             "type": event.type,
             "key": event.key,
             "customer_id": event.customer_id,
@@ -100,10 +86,13 @@ def _insert_new(store, events, now):
         for event in by_fact.values()
     ]
     new = []
+    types, handlers = subscribers(event.type for event in events)
     with connection.cursor() as cursor:
-        subscribers = [(type, name) for type in {event.type for event in events} for name in handlers_of(type)]
-        types, names = map(list, zip(*subscribers, strict=True)) if subscribers else ([], [])
-        cursor.execute(_INSERT, [store.pk, now, Jsonb(rows, dumps=dumps), now, now, types, names])
+        # One statement for all of it: this is on the way of every order.
+        cursor.execute(
+            "SELECT * FROM events_record(%s, %s, %s::text[], %s::text[])",
+            [Jsonb(rows, dumps=dumps), now, types, handlers],
+        )
         for pk, type, key in cursor.fetchall():
             event = by_fact[type, key]
             event.pk = pk

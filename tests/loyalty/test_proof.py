@@ -4,7 +4,7 @@ from django.db import connection
 
 from loyalty import ledger, tasks
 from loyalty.ledger import Kind
-from loyalty.models import LedgerEntry
+from loyalty.models import Account, LedgerEntry
 from tests.factories import make_account, make_customer, make_store
 
 pytestmark = pytest.mark.django_db
@@ -92,3 +92,38 @@ def test_an_unknown_store_is_an_error():
 def test_an_empty_ledger_is_in_order():
     assert not LedgerEntry.objects.exists()
     call_command("ledger_verify")
+
+
+def test_the_caches_are_rebuilt_from_what_can_not_be_changed(account, capsys):
+    break_the_ledger("UPDATE loyalty_account SET balance = 999, pending = 5, earned = 7, posted = 9")
+    break_the_ledger("UPDATE loyalty_lot SET remaining = 1")
+
+    call_command("ledger_rebuild", "--dry-run")
+    assert "2 rows would be set right" in capsys.readouterr().out
+    assert Account.objects.get().balance == 999
+    call_command("ledger_rebuild", account.store.slug)
+
+    out = capsys.readouterr().out
+    assert f"account {account.pk}: balance 999 and 5 pending become 70 and 0" in out
+    assert "2 rows set right" in out
+    call_command("ledger_verify")
+    call_command("ledger_rebuild")
+    assert "0 rows set right" in capsys.readouterr().out
+
+
+def test_what_is_wrong_in_the_entries_is_not_rebuilt(account):
+    break_the_ledger("UPDATE loyalty_ledgerentry SET number = 4 WHERE kind = 'redeem'")
+
+    with pytest.raises(CommandError, match="has the number 4"):
+        call_command("ledger_rebuild")
+    with pytest.raises(CommandError, match="no store"):
+        call_command("ledger_rebuild", "nowhere")
+
+
+def test_another_stores_caches_are_left_alone(account):
+    other = make_store()
+    break_the_ledger("UPDATE loyalty_account SET balance = 999")
+
+    call_command("ledger_rebuild", other.slug)
+
+    assert Account.objects.get().balance == 999
