@@ -7,7 +7,7 @@ from django.db import connection
 
 from postpurchase.bench import figures
 
-PARTS = ["imports", "syncs", "webhooks", "api"]
+PARTS = ["imports", "syncs", "webhooks", "api", "ledger"]
 
 
 class Command(BaseCommand):

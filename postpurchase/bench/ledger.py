@@ -1,0 +1,266 @@
+"""Postings through the public functions against one bare statement that does the same lot and balance work, and against django-hordak."""
+
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.conf import settings
+from django.db import connection, connections
+from psycopg.types.json import Jsonb
+
+from crm.orders.models import Customer
+from crm.stores.models import Store
+from loyalty import accounts as opening
+from loyalty import ledger, proof, statements
+from loyalty.ledger import Kind, Posting
+from loyalty.models import Account, Allocation, LedgerEntry, Lot
+
+from . import peers
+from .figures import Figure, alternate
+from .webhooks import url_of_this_database
+
+ACCOUNTS = 1_000
+SLICE = 1.0  # seconds
+ROUNDS = 5
+BATCH = 1_000
+ENTRIES = 1_000_000
+HOT_POSTINGS = 500
+_cause = itertools.count()
+
+# The same tables with the same checks and indexes, so that both sides write the same rows; without guards, foreign keys and events.
+BARE_TABLES = """
+    CREATE TABLE bare_account (LIKE loyalty_account INCLUDING ALL);
+    CREATE TABLE bare_entry (LIKE loyalty_ledgerentry INCLUDING ALL);
+    CREATE TABLE bare_lot (LIKE loyalty_lot INCLUDING ALL);
+    CREATE TABLE bare_allocation (LIKE loyalty_allocation INCLUDING ALL);
+    INSERT INTO bare_account OVERRIDING SYSTEM VALUE SELECT * FROM loyalty_account;
+"""
+BARE_EARN = """
+    WITH account AS (
+        UPDATE bare_account SET balance = balance + %(points)s, earned = earned + %(points)s, posted = posted + 1
+        WHERE id = %(account)s RETURNING id, store_id, balance, posted
+    ), entry AS (
+        INSERT INTO bare_entry (store_id, account_id, number, kind, points, pending, shortfall, balance_after, cause, rule, note, created_at)
+        SELECT store_id, id, posted, 'earn', %(points)s, 0, 0, balance, %(cause)s, %(rule)s::jsonb, '', now() FROM account
+        RETURNING id, store_id, account_id
+    )
+    INSERT INTO bare_lot (store_id, account_id, entry_id, granted, remaining, released_at)
+    SELECT store_id, account_id, id, %(points)s, %(points)s, now() FROM entry
+"""
+BARE_SPEND = """
+    WITH account AS (
+        UPDATE bare_account SET balance = balance - %(points)s, posted = posted + 1
+        WHERE id = %(account)s AND balance >= %(points)s RETURNING id, store_id, balance, posted
+    ), entry AS (
+        INSERT INTO bare_entry (store_id, account_id, number, kind, points, pending, shortfall, balance_after, cause, rule, note, created_at)
+        SELECT store_id, id, posted, 'redeem', -%(points)s, 0, 0, balance, %(cause)s, %(rule)s::jsonb, '', now() FROM account
+        RETURNING id
+    ), lot AS (
+        SELECT id, remaining, sum(remaining) OVER (ORDER BY expires_at, id) - remaining AS before FROM (
+            SELECT * FROM bare_lot WHERE account_id = %(account)s AND is_open AND released_at IS NOT NULL
+            ORDER BY expires_at, id LIMIT 10) AS first
+    ), used AS (
+        SELECT id, least(remaining, %(points)s - before) AS points FROM lot WHERE before < %(points)s
+    ), allocation AS (
+        INSERT INTO bare_allocation (entry_id, lot_id, points) SELECT entry.id, used.id, used.points FROM entry, used
+    )
+    UPDATE bare_lot AS lot SET remaining = lot.remaining - used.points FROM used WHERE lot.id = used.id
+"""
+BARE_BATCH = """
+    WITH posting AS (
+        SELECT * FROM unnest(%(accounts)s::bigint[], %(points)s::bigint[], %(causes)s::text[])
+        WITH ORDINALITY AS posting(account_id, points, cause, place)
+    ), locked AS MATERIALIZED (
+        SELECT id, store_id, balance, posted FROM bare_account WHERE id IN (SELECT account_id FROM posting) ORDER BY id FOR UPDATE
+    ), entry AS (
+        INSERT INTO bare_entry (store_id, account_id, number, kind, points, pending, shortfall, balance_after, cause, rule, note, created_at)
+        SELECT store_id, account_id, posted + row_number() OVER own, 'earn', points, 0, 0, balance + sum(points) OVER own, cause,
+            %(rule)s::jsonb, '', now()
+        FROM posting JOIN locked ON locked.id = account_id WINDOW own AS (PARTITION BY account_id ORDER BY place)
+        RETURNING id, store_id, account_id, points
+    ), lot AS (
+        INSERT INTO bare_lot (store_id, account_id, entry_id, granted, remaining, released_at)
+        SELECT store_id, account_id, id, points, points, now() FROM entry
+    )
+    UPDATE bare_account AS account
+    SET balance = account.balance + summed.points, earned = account.earned + summed.points, posted = account.posted + summed.count
+    FROM (SELECT account_id, sum(points) AS points, count(*) FROM posting GROUP BY account_id) AS summed WHERE summed.account_id = account.id
+"""
+RULE = {"rate": "1", "rounding": "down", "base": "100", "why": "paid", "worth": 10, "before": 0, "currency": "INR"}
+
+
+def measure() -> list[Figure]:
+    store = Store.objects.create(slug="bench-ledger", name="Bench", url="https://bench-ledger.example", currency="INR")
+    people = open_accounts(store)
+    with psycopg.connect(url_of_this_database(), autocommit=True) as bare, hordak() as peer:
+        bare.execute(BARE_TABLES)
+        figures = [
+            *single("a hot account", people[:1], bare, peer),
+            *single(f"{ACCOUNTS:,} accounts", people, bare, peer),
+            *bulk(people, bare),
+        ]
+    return [*figures, *hot(people[0]), *growth(store, people)]
+
+
+@contextmanager
+def hordak() -> Iterator[Callable[[int], float]]:
+    """A function: so many accounts → postings a second of a slice by django-hordak, 0 where it can't be had."""
+    try:
+        python = peers.python()
+    except peers.Missing as missing:
+        print(missing, file=sys.stderr)
+        yield lambda accounts: 0.0
+        return
+    script = settings.BASE_DIR / "postpurchase" / "bench" / "hordak_ledger.py"
+    command = [python, script, url_of_this_database()]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def measure_slice(accounts):
+        process.stdin.write(json.dumps([accounts, SLICE]) + "\n")
+        return json.loads(process.stdout.readline())
+
+    try:
+        yield measure_slice
+    finally:
+        process.stdin.close()
+        process.wait(30)
+
+
+def open_accounts(store: Store) -> list[Account]:
+    customers = Customer.objects.bulk_create(
+        Customer(store=store, woo_id=n, email=f"{n}@bench.example") for n in range(1, ACCOUNTS + 3)
+    )
+    opening.open_accounts(store, [customer.pk for customer in customers])
+    return list(Account.objects.for_store(store).order_by("pk"))
+
+
+def cause() -> str:
+    return f"bench:{next(_cause)}"
+
+
+def rate(post: Callable[[int], object]) -> float:
+    """Postings a second during a slice."""
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < SLICE:
+        post(count)
+        count += 1
+    return count / (time.perf_counter() - began)
+
+
+def single(name: str, people: list[Account], bare, peer) -> list[Figure]:
+    """An earning of 10 and a spending of 10 in turns."""
+
+    def ours(n):
+        account = people[n // 2 % len(people)]
+        if n % 2:
+            ledger.redeem(account, 10, cause())
+        else:
+            ledger.earn(account, 10, cause(), rule=RULE)
+
+    def one_statement(n):
+        values = {"account": people[n // 2 % len(people)].pk, "points": 10, "cause": cause(), "rule": Jsonb(RULE)}
+        bare.execute(BARE_SPEND if n % 2 else BARE_EARN, values, prepare=True)
+
+    rounds = [(rate(ours), rate(one_statement), peer(len(people))) for _ in range(ROUNDS)]
+    of_bare = statistics.median(mine / limit for mine, limit, _other in rounds)
+    mine, limit, other = (statistics.median(column) for column in zip(*rounds, strict=True))
+    detail = f"{mine:,.0f}/s against {limit:,.0f}/s, {ROUNDS} rounds"
+    figures = [Figure(f"Ledger: one posting on {name}, of one bare statement", of_bare, "×", 0.5, "higher", detail)]
+    if other:
+        of_peer = statistics.median(mine / other for mine, _limit, other in rounds)
+        detail = f"{mine:,.0f}/s against {other:,.0f}/s with lock and balance check"
+        figures.append(Figure(f"Ledger: one posting on {name}, of django-hordak", of_peer, "×", 5, "higher", detail))
+    return figures
+
+
+def bulk(people: list[Account], bare) -> list[Figure]:
+    def ours():
+        ledger.post_many([Posting(account.pk, Kind.EARN, 10, cause()) for account in people[:BATCH]], announce=False)
+
+    def one_statement():
+        causes = [cause() for _ in range(BATCH)]
+        ids = [account.pk for account in people[:BATCH]]
+        bare.execute(
+            BARE_BATCH, {"accounts": ids, "points": [10] * BATCH, "causes": causes, "rule": Jsonb(RULE)}, prepare=True
+        )
+
+    mine, limit = alternate(ROUNDS, ours, one_statement)
+    detail = f"{BATCH / mine:,.0f}/s against {BATCH / limit:,.0f}/s, {BATCH:,} at once"
+    return [Figure("Ledger: postings in bulk, of the bare batch statement", limit / mine, "×", 0.5, "higher", detail)]
+
+
+def hot(account: Account) -> list[Figure]:
+    """One account from one connection, and from four at once."""
+
+    def run(connections_, postings):
+        def post():
+            for n in range(postings):
+                ledger.redeem(account, 1, cause()) if n % 2 else ledger.earn(account, 1, cause())
+            connections.close_all()
+
+        threads = [threading.Thread(target=post) for _ in range(connections_)]
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return connections_ * postings / (time.perf_counter() - began)
+
+    rounds = [(run(1, HOT_POSTINGS), run(4, HOT_POSTINGS)) for _ in range(ROUNDS)]
+    one, four = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ratio = statistics.median(four / one for one, four in rounds)
+    detail = f"{four:,.0f}/s against {one:,.0f}/s"
+    return [Figure("Ledger: a hot account from 4 connections, of 1", ratio, "×", 0.8, "higher", detail)]
+
+
+def growth(store: Store, people: list[Account]) -> list[Figure]:
+    """What reading and proving cost when one account has a million entries."""
+    big, small = people[-1], people[-2]
+    ledger.post_many([Posting(small.pk, Kind.EARN, 1, cause()) for _ in range(10)], announce=False)
+    before = LedgerEntry.objects.for_store(store).count()
+    while before < ENTRIES:
+        # Half of it on one account, the rest on many.
+        half = BATCH * 5
+        ledger.post_many(
+            [Posting(big.pk, Kind.EARN, 2, cause()) for _ in range(half)]
+            + [Posting(people[n % ACCOUNTS].pk, Kind.EARN, 2, cause()) for n in range(half)],
+            announce=False,
+        )
+        before += 2 * half
+    with connection.cursor() as cursor:
+        for model in (Account, LedgerEntry, Lot, Allocation):
+            cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")
+
+    def page(account):
+        def read():
+            for _ in range(20):
+                Account.objects.values_list("balance").get(pk=account.pk)
+                statements.lines([account.pk])
+
+        return read
+
+    of_many, of_few = alternate(ROUNDS, page(big), page(small))
+
+    def bare_sum():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT sum(points) FROM loyalty_ledgerentry")
+            cursor.fetchone()
+
+    def proven():
+        assert proof.closes()
+
+    whole, summed = alternate(ROUNDS, proven, bare_sum)
+    count = LedgerEntry.objects.for_store(store).count()
+    return [
+        Figure("Ledger: balance and first page with many entries, of few", of_many / of_few, "×", 1.2, "lower",
+               f"{big.entries.count():,} entries against 10, {of_many / 20 * 1000:.2f} ms"),
+        Figure("Ledger: proof of everything, of a bare sum", whole / summed, "×", 3, "lower",
+               f"{count:,} entries with their lots, {whole:.2f} s against {summed:.2f} s"),
+    ]  # fmt: skip
