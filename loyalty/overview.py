@@ -110,5 +110,4 @@ def pages(program: Program) -> list[tuple[str, str]]:
         (_("What everybody can read of it"), reverse("loyalty-about", args=[slug])),
         (_("Points in the portal"), reverse("loyalty-points", args=[slug])),
         (_("Rewards in the portal"), reverse("loyalty-rewards", args=[slug])),
-        (_("The programme for everybody, to link to from the shop"), reverse("loyalty-about", args=[slug])),
     ]
