@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import socket
 import statistics
 import subprocess
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.conf import settings
 from django.db import connection
 
+from crm.orders.models import Order
 from crm.stores.models import Store
 from crm.woocommerce.models import WebhookDelivery
 from crm.woocommerce.webhooks import sign
@@ -29,6 +31,7 @@ ROUNDS = 5
 SECONDS = 2.0
 ORDERS = 2_000
 DELIVERIES = 5_000
+CHANGES = 20
 
 
 def measure() -> list[Figure]:
@@ -42,11 +45,15 @@ def measure() -> list[Figure]:
             nothing = load(port, f"/webhooks/empty/{store.public_id}/", store.webhook_secret)
             ratios.append(taken / nothing)
             rates.append((taken, nothing))
+        # Nobody works while the two above are measured.
+        WebhookDelivery.objects.all().delete()
+        visible = until_visible(port, store)
     taken, nothing = (statistics.median(column) for column in zip(*rates, strict=True))
     WebhookDelivery.objects.all().delete()
     return [
         Figure("Webhooks: verified and durably kept, of an empty view", statistics.median(ratios), "×", 0.40, "higher",
                f"{taken:,.0f}/s against {nothing:,.0f}/s, {CONNECTIONS} connections, {ROUNDS} rounds"),
+        visible,
         apply_kept(store),
     ]  # fmt: skip
 
@@ -118,6 +125,48 @@ def load(port: int, path: str, secret: str) -> float:
     for thread in threads:
         thread.join()
     return sum(counts) / (time.monotonic() - began)
+
+
+def until_visible(port: int, store: Store) -> Figure:
+    """From the answer to a delivery, which says that it is kept, until the order has the new version; by a worker that has nothing else to do."""
+    # Stores of other measurements would be polled.
+    Store.objects.update(consumer_key="")
+    environment = os.environ | {
+        "DATABASE_URL": url_of_this_database(),
+        "SECRET_KEY": settings.SECRET_KEY,
+        "LOG_LEVEL": "ERROR",
+    }
+    worker = subprocess.Popen([sys.executable, "manage.py", "worker"], env=environment, cwd=settings.BASE_DIR)
+    try:
+        # The first waits until the worker has started.
+        times = [change_order(port, store, version) for version in range(CHANGES + 1)][1:]
+    finally:
+        worker.terminate()
+        worker.wait(120)
+    return Figure("Webhooks: a change is visible when idle, the slowest", max(times), "s", 1, "lower",
+                  f"median of {CHANGES}: {statistics.median(times):.2f} s, from the shop's answer to the order in the database")  # fmt: skip
+
+
+def change_order(port: int, store: Store, version: int) -> float:
+    """Seconds until a change of an order that a webhook told is held."""
+    # Not in step with whoever looks each so often.
+    time.sleep(1 + random.random())
+    body = json.dumps(order(1, version)).encode()
+    wire = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {
+        "Content-Type": "application/json",
+        "X-WC-Webhook-Topic": "order.updated",
+        "X-WC-Webhook-Signature": sign(body, store.webhook_secret).decode(),
+    }
+    wire.request("POST", f"/webhooks/woocommerce/{store.public_id}/", body, headers)
+    assert wire.getresponse().status == 200
+    wire.close()
+    began = time.monotonic()
+    changed = Order.objects.filter(store=store, woo_id=1, date_modified_gmt__minute=version)
+    while not changed.exists():
+        assert time.monotonic() - began < 120, "the worker does not work"
+        time.sleep(0.01)
+    return time.monotonic() - began
 
 
 def apply_kept(store: Store) -> Figure:

@@ -8,13 +8,17 @@ from django.db import connection
 from postpurchase.bench import figures
 
 PARTS = ["imports", "syncs", "webhooks", "api", "ledger"]
+# Too long to wait for each time.
+ON_REQUEST = ["memory"]
 
 
 class Command(BaseCommand):
     help = "Measure speed as ratios to bare loops, in a database of its own; writes var/bench.json."
 
     def add_arguments(self, parser):
-        parser.add_argument("part", nargs="*", choices=[[], *PARTS], help=f"only these of: {', '.join(PARTS)}")
+        parser.add_argument(
+            "part", nargs="*", choices=[[], *PARTS, *ON_REQUEST], help=f"only these of: {', '.join(PARTS + ON_REQUEST)}"
+        )
 
     def handle(self, *, part, **options):
         # Throttles would measure themselves.
