@@ -14,7 +14,7 @@ class LoyaltyConfig(AppConfig):
         from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import erasing, redeeming, statements
+        from . import erasing, redemptions, statements
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
@@ -40,15 +40,16 @@ class LoyaltyConfig(AppConfig):
         schedules.every(24 * 60, "tiers and expiry of points", "loyalty.tasks.each_night")
         # What somebody has paid for with points: nobody can have it stopped, and it is never too late for it.
         owed = {"purpose": kinds.Purpose.SERVICE, "not_for_statuses": (), "useful_for": None}
-        kinds.register(redeeming.READY_MAIL, template="loyalty/mail/reward_code", label=_("Code of a reward"), **owed)
-        kinds.register(
-            redeeming.FAILED_MAIL,
-            template="loyalty/mail/reward_failed",
-            label=_("Points of a reward given back"),
-            **owed,
-        )
-        push.on_confirmed("coupon", redeeming.confirmed)
-        push.on_refused("coupon", redeeming.refused)
+        for name, template, label in [
+            (redemptions.READY_MAIL, "reward_code", _("Code of a reward")),
+            (redemptions.FAILED_MAIL, "reward_failed", _("A reward that the shop could not make")),
+            (redemptions.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
+        ]:
+            kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
+        push.on_confirmed("coupon", redemptions.confirmed)
+        push.on_refused("coupon", redemptions.refused)
+        push.on_confirmed("coupon_removal", redemptions.removed)
+        push.on_refused("coupon_removal", redemptions.not_removed)
         schedules.every(60, "gifts, and points of those who left", "loyalty.tasks.each_hour")
         schedules.every(15, "release pending points", "loyalty.tasks.release")
         schedules.every(24 * 60, "prove the points ledger", "loyalty.tasks.prove")

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from crm.events.subscribing import on
 
-from . import birthdays, earning, ledger, members, occasions, programs, redeeming, referrals, tiers, usable
+from . import birthdays, earning, ledger, members, occasions, programs, redemptions, referrals, tiers, usable
 from .occasions import Fact, Kind
 
 
@@ -107,10 +107,23 @@ def join_points(events):
         ledger.join(store, {event.data["guest_id"] for event in group})
 
 
-@on("coupon.used")
-def note_used_codes(events):
+@on(
+    "coupon.used",
+    "order.cancelled",
+    "order.updated",
+    "order.refunded",
+    "order.deleted",
+    "order.restored",
+)
+def follow_codes(events):
     for store, group in _by_store(events):
-        redeeming.used(store, [(event.data["code"], event.order_id) for event in group])
+        redemptions.follow(store, {event.order_id for event in group if event.order_id})
+
+
+@on("coupon.deleted")
+def miss_codes(events):
+    for store, group in _by_store(events):
+        redemptions.deleted(store, [(event.data["code"], event.data["usage_count"]) for event in group])
 
 
 @on("member.joined")

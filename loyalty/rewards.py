@@ -4,7 +4,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
+from babel.numbers import get_currency_precision
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -12,20 +14,50 @@ from crm.orders.models import Customer
 from crm.stores.formats import money, number
 from crm.stores.models import Store
 
-from .models import Account, Redemption, Reward
+from .models import Account, Redemption, Reward, Tier
+
+State = Redemption.State
 
 
 @dataclass
 class Offer:
-    """A reward beside somebody's balance. `state` is `ready`, `missing` (so many points), `sold_out` or `limit` (had as many as one may)."""
+    """A reward beside somebody's balance.
+
+    `state` is `ready`, `missing` (so many points), `sold_out`, `limit` (had as many as one may) or `tier` (for members of a higher one).
+    """
 
     reward: Reward
     state: str
     missing: int = 0
+    # Where the customer chooses: the most points that can be spent on it now.
+    most: int = 0
 
     @property
     def conditions(self) -> list[str]:
         return conditions(self.reward.terms)
+
+
+class BadChoice(Exception):
+    """So many points can't be spent on it; the message says which can."""
+
+
+def agreed(reward: Reward, points: int | None = None) -> dict:
+    """The terms that a redemption is made at. Where the customer chooses the points, it is money off of so much. Raises BadChoice."""
+    terms = {name: value for name, value in reward.terms.items() if name not in ("fewest", "most", "step")}
+    if reward.kind != Reward.Kind.EXCHANGE:
+        if points not in (None, reward.points):
+            raise BadChoice(_("This reward costs %(points)s points.") % {"points": number(reward.points)})
+        return terms
+    step, fewest, most = reward.steps, reward.cheapest, reward.most
+    if points is None or points < fewest or points > (most or points) or (points - fewest) % step:
+        said = {"fewest": number(fewest), "step": number(step)}
+        if most:
+            text = _("Choose between %(fewest)s and %(most)s points, in steps of %(step)s.")
+            raise BadChoice(text % (said | {"most": number(most)}))
+        raise BadChoice(_("Choose %(fewest)s points or more, in steps of %(step)s.") % said)
+    smallest = Decimal(1).scaleb(-get_currency_precision(reward.store.currency))
+    amount = (Decimal(reward.amount or 0) * points / reward.points).quantize(smallest, "ROUND_DOWN")
+    return terms | {"kind": Reward.Kind.MONEY, "amount": f"{amount.normalize():f}", "points": points}
 
 
 def words(terms: dict) -> str:
@@ -34,6 +66,11 @@ def words(terms: dict) -> str:
         return _("Free shipping")
     if terms["kind"] == Reward.Kind.PERCENT:
         return _("%(percent)s%% off") % {"percent": terms["amount"]}
+    if terms["kind"] == Reward.Kind.EXCHANGE:
+        return _("%(money)s off for each %(points)s points") % {
+            "money": money(terms["amount"], terms["currency"]),
+            "points": number(terms["points"]),
+        }
     return _("%(money)s off") % {"money": money(terms["amount"], terms["currency"])}
 
 
@@ -48,6 +85,8 @@ def conditions(terms: dict) -> list[str]:
         said.append(_("Not together with other codes."))
     if terms["valid_days"]:
         said.append(_("The code is valid for %(days)s days.") % {"days": number(terms["valid_days"])})
+        if terms.get("returns_expired"):
+            said.append(_("If it expires unused, your points come back."))
     return said
 
 
@@ -61,29 +100,57 @@ def account_of(store: Store, customer: Customer) -> Account | None:
 
 
 def offers(store: Store, account: Account | None, at: datetime) -> list[Offer]:
-    """The rewards of today as they stand to this account, in the shop's order. Two queries."""
-    rewards = list(Reward.objects.for_store(store).offered(at).order_by("position", "points", "pk"))
-    had: dict[int, int] = {}
-    if account is not None:
-        for reward_id in taken(account).values_list("reward", flat=True):
-            had[reward_id] = had.get(reward_id, 0) + 1
+    """The rewards of today as they stand to this account, in the shop's order. Two queries, and a third if tiers matter."""
+    rewards = list(
+        Reward.objects.for_store(store).offered(at).select_related("tier").order_by("position", "points", "pk")
+    )
+    had = taken(account) if account else []
+    reached = _threshold(store, account) if account and any(reward.tier for reward in rewards) else -1
     balance = account.balance if account else 0
+    offers = []
     for reward in rewards:
         reward.store = store  # spares a query for each
-    return [_offer(reward, balance, had.get(reward.pk, 0)) for reward in rewards]
+        offers.append(_offer(reward, balance, reached, is_used_up(reward, had, at)))
+    return offers
 
 
-def taken(account: Account):
-    """What counts towards a limit: also what was taken as a guest; not what came to nothing."""
+def taken(account: Account) -> list[tuple[int, datetime]]:
+    """What counts towards a limit, as (reward's key, when): also what was taken as a guest; not what came to nothing."""
     theirs = Q(account__customer=account.customer_id) | Q(account__customer__joined_to=account.customer_id)
-    return Redemption.objects.filter(theirs, store=account.store_id).exclude(state=Redemption.State.FAILED)
+    rows = Redemption.objects.filter(theirs, store=account.store_id)
+    return list(rows.exclude(state__in=[State.FAILED, State.RETURNED]).values_list("reward", "created_at"))
 
 
-def _offer(reward, balance, had):
+def is_used_up(reward: Reward, had: list[tuple[int, datetime]], at: datetime) -> bool:
+    """Whether somebody who took this has had the reward as often as one may, in all or in this year of the store's calendar."""
+    zone = reward.store.zone
+    years = [when.astimezone(zone).year for reward_id, when in had if reward_id == reward.pk]
+    this_year = years.count(at.astimezone(zone).year)
+    return bool(
+        reward.per_customer and len(years) >= reward.per_customer or reward.per_year and this_year >= reward.per_year
+    )
+
+
+def reaches(account: Account, tier: Tier) -> bool:
+    """Whether the account's tier is this one or a higher one."""
+    higher = Tier.objects.filter(program=tier.program_id, threshold__gte=tier.threshold)
+    return bool(account.tier) and higher.filter(key=account.tier).exists()
+
+
+def _threshold(store, account):
+    """Of the tier that the account is in; below all of them for none."""
+    found = Tier.objects.for_store(store).filter(key=account.tier).values_list("threshold", flat=True).first()
+    return -1 if found is None else found
+
+
+def _offer(reward, balance, reached, is_used_up):
     if reward.stock == 0:
         return Offer(reward, "sold_out")
-    if reward.per_customer and had >= reward.per_customer:
+    if reward.tier and reached < reward.tier.threshold:
+        return Offer(reward, "tier")
+    if is_used_up:
         return Offer(reward, "limit")
-    if balance < reward.points:
-        return Offer(reward, "missing", reward.points - balance)
-    return Offer(reward, "ready")
+    if balance < reward.cheapest:
+        return Offer(reward, "missing", reward.cheapest - balance)
+    steps = (min(balance, reward.most or balance) - reward.cheapest) // reward.steps
+    return Offer(reward, "ready", most=reward.cheapest + steps * reward.steps)

@@ -17,4 +17,5 @@ urlpatterns = [
     path("s/<slug:slug>/invite/<str:code>/", members.invited, name="loyalty-invited"),
     path("s/<slug:slug>/rewards/", rewards.shelf, name="loyalty-rewards"),
     path("s/<slug:slug>/rewards/<int:reward>/", rewards.reward, name="loyalty-reward"),
+    path("s/<slug:slug>/rewards/codes/<int:redemption>/", rewards.code, name="loyalty-code"),
 ]

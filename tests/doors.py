@@ -174,6 +174,7 @@ ROUTES = {
     "loyalty-reward-detail": api_row,
     "loyalty-redemption-list": api_create,
     "loyalty-redemption-detail": api_row,
+    "loyalty-redemption-hand-back": api_row_act,
     "loyalty-member-list": api_create,
     "loyalty-member-detail": api_row,
     "loyalty-member-leave": api_row_act,
@@ -222,6 +223,9 @@ ROUTES = {
     "loyalty-display": Kind(answers(200), answers(403)),
     "loyalty-display-script": public,
     "loyalty-rewards": portal,
+    "loyalty-code": Kind(
+        portal_own.get, answers(302, other_customer=404, customer_elsewhere=403), portal_own.shows
+    ),
     # A form without its token is nobody's.
     "loyalty-reward": Kind(portal.get, answers(302, customers=400, customer_elsewhere=403), portal.shows),
     "loyalty-statement": portal,

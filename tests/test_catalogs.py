@@ -58,6 +58,7 @@ MODULES = [
     "loyalty/referrals.py",
     "loyalty/views",
     "loyalty/redeeming.py",
+    "loyalty/redemptions.py",
     "loyalty/rewards.py",
     "loyalty/ways.py",
     "postpurchase/borrowed_words.py",

@@ -85,6 +85,7 @@ def url_of(world, route) -> str:
         "code": side["loyalty.ReferralCode"].code,
         "ticket": ticket.pk,
         "reward": side["loyalty.Reward"].pk,
+        "redemption": side["loyalty.Redemption"].pk,
         "number": ticket.number if "ticket" in route.name else order.number,
         "token": {
             "tracking": links.make(pages.PURPOSE, side.store.pk, order.pk),

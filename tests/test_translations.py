@@ -241,6 +241,7 @@ LOYALTY = {
     # A code is of Latin letters in every language.
     "reward-code": {"reward": "छूट", "code": "22-23456-78923", "expires": "2026-12-31"},
     "reward-failed": {"reward": "छूट"},
+    "reward-returned": {"reward": "छूट", "code": "22-23456-78923", "why": "refunded"},
 }  # fmt: skip
 MAILS = ["thank-you", "shipped", "review-request", "ticket-opened", "ticket-reply", "birthday", *LOYALTY]
 

@@ -6,16 +6,18 @@ from unfold.decorators import display
 
 from crm.orders.admin import link_to
 from crm.stores import formats
+from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
 
 from .. import rewards
-from ..models import Redemption, Reward
+from ..models import Redemption, Reward, Tier
 
 COLOURS = {
     Redemption.State.PENDING.label: "warning",
     Redemption.State.READY.label: "info",
     Redemption.State.USED.label: "success",
     Redemption.State.FAILED.label: "danger",
+    Redemption.State.RETURNING.label: "warning",
 }
 
 
@@ -28,9 +30,21 @@ class RewardAdmin(StoreScopedAdmin):
     add_roles = {Role.OWNER}
     fieldsets = [
         (None, {"fields": ["store", "kind", "amount", "points", "description", "active", "position"]}),
-        (_("The code"), {"fields": ["minimum_order", "individual_use", "valid_days"]}),
-        (_("Who may take it, and when"), {"fields": ["stock", "per_customer", "available_from", "available_until"]}),
+        (_("If customers choose how much"), {"fields": ["fewest", "most", "step"]}),
+        (
+            _("The code"),
+            {"fields": ["minimum_order", "individual_use", "valid_days", "returns_expired", "returns_refunded"]},
+        ),
+        (
+            _("Who may take it, and when"),
+            {"fields": ["stock", "per_customer", "per_year", "tier", "available_from", "available_until"]},
+        ),
     ]
+
+    def formfield_for_foreignkey(self, db_field, request, **kwargs):
+        if db_field.name == "tier":
+            kwargs["queryset"] = Tier.objects.filter(program__store__in=Store.objects.for_user(request.user))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @display(description=_("Reward"))
     def name_shown(self, reward):

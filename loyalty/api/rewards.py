@@ -3,9 +3,11 @@
 import uuid
 
 import django_filters as filters
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.response import Response
 
 from crm.orders.models import Customer
@@ -13,7 +15,7 @@ from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
-from .. import redeeming, rewards
+from .. import redeeming, redemptions, rewards
 from ..models import Redemption, Reward
 
 
@@ -21,12 +23,16 @@ class RewardSerializer(serializers.ModelSerializer):
     name = serializers.CharField(source="__str__", read_only=True)
     version = serializers.SerializerMethodField(help_text=_("Changes with the price and the terms"))
     currency = serializers.CharField(source="store.currency", read_only=True)
+    tier = serializers.CharField(
+        source="tier.key", default=None, read_only=True, help_text=_("Of this tier on; its key")
+    )
 
     class Meta:
         model = Reward
         fields = [
-            "id", "kind", "name", "description", "amount", "currency", "points", "minimum_order", "individual_use", "valid_days",
-            "stock", "per_customer", "available_from", "available_until", "active", "version",
+            "id", "kind", "name", "description", "amount", "currency", "points", "fewest", "most", "step", "minimum_order",
+            "individual_use", "valid_days", "stock", "per_customer", "per_year", "tier", "returns_expired", "returns_refunded",
+            "available_from", "available_until", "active", "version",
         ]  # fmt: skip
 
     def get_version(self, reward) -> str:
@@ -56,6 +62,9 @@ class RedemptionSerializer(serializers.ModelSerializer):
 class RedeemSerializer(serializers.Serializer):
     customer = serializers.IntegerField(help_text=_("The customer's `id`"))
     reward = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    points = serializers.IntegerField(
+        min_value=1, max_value=10**13, required=False, help_text=_("How many to spend, where the customer chooses")
+    )
     version = serializers.CharField(
         max_length=16, required=False, help_text=_("Of the reward as the customer saw it; another one now is refused")
     )
@@ -83,7 +92,7 @@ class RewardViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Reward.objects.select_related("store")
+    queryset = Reward.objects.select_related("store", "tier")
     serializer_class = RewardSerializer
     filterset_fields = ["active", "kind"]
 
@@ -106,8 +115,20 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
         asked = serializer.validated_data
         try:
             redemption = redeeming.redeem(
-                request.auth.store, asked["customer"], asked["reward"], key=uuid.uuid4(), seen=asked.get("version", "")
-            )
+                request.auth.store, asked["customer"], asked["reward"], key=uuid.uuid4(), points=asked.get("points"),
+                seen=asked.get("version", ""),
+            )  # fmt: skip
         except redeeming.CannotRedeem as error:
             raise serializers.ValidationError({"reward": [str(error)]}) from error
         return Response(RedemptionSerializer(redemption).data, status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses=RedemptionSerializer)
+    @action(detail=True, methods=["post"], url_path="hand-back")
+    def hand_back(self, request, pk):
+        """Have the shop delete the code unused. The points come back once it has; until then the state is `returning`."""
+        redemption = self.get_object()
+        try:
+            redemption = redemptions.hand_back(request.auth.store, redemption.pk, timezone.now())
+        except redemptions.CannotHandBack as error:
+            raise serializers.ValidationError({"state": [str(error)]}) from error
+        return Response(RedemptionSerializer(redemption).data)

@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -12,6 +13,13 @@ from crm.orders.models import Order
 from crm.stores.models import Store
 
 from .ledger import Account, LedgerEntry
+from .tiers import Tier
+
+
+def _points(name, help_text):
+    return models.PositiveBigIntegerField(
+        name, null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(10**12)], help_text=help_text
+    )
 
 
 def _plain(value) -> str | None:
@@ -33,6 +41,7 @@ class Reward(models.Model):
 
     class Kind(models.TextChoices):
         MONEY = "money", _("Money off")
+        EXCHANGE = "exchange", _("Money off, as much as the customer chooses")
         PERCENT = "percent", _("Percent off")
         SHIPPING = "shipping", _("Free shipping")
 
@@ -48,8 +57,14 @@ class Reward(models.Model):
         help_text=_("Money in the store's currency, or percent. Empty for free shipping."),
     )
     points = models.PositiveBigIntegerField(
-        _("price in points"), validators=[MinValueValidator(1), MaxValueValidator(10**12)]
+        _("price in points"),
+        validators=[MinValueValidator(1), MaxValueValidator(10**12)],
+        help_text=_("If customers choose how much: the points that the amount above stands for."),
     )
+    # What a customer may choose; of no meaning to the other kinds.
+    fewest = _points(_("fewest points"), _("Empty: the price."))
+    most = _points(_("most points"), _("Empty: no limit."))
+    step = _points(_("in steps of"), _("Empty: the price."))
     description = models.CharField(_("description"), max_length=300, blank=True, help_text=_("Customers read it."))
     minimum_order = models.DecimalField(
         _("smallest order"),
@@ -81,6 +96,32 @@ class Reward(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Empty: any number."),
     )
+    per_year = models.PositiveIntegerField(
+        _("most for one customer in a year"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Of the calendar. Empty: any number."),
+    )
+    tier = models.ForeignKey(
+        Tier,
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="rewards",
+        verbose_name=_("from this tier on"),
+        help_text=_("Empty: for all members."),
+    )
+    returns_expired = models.BooleanField(
+        _("points come back when the code expires unused"), default=False, help_text=_("Customers are told before.")
+    )
+    returns_refunded = models.BooleanField(
+        _("points come back when the order is refunded"),
+        default=True,
+        help_text=_(
+            "When all of an order is refunded that was paid with the code. A cancelled order frees the code itself."
+        ),
+    )
     available_from = models.DateTimeField(_("offered from"), null=True, blank=True)
     available_until = models.DateTimeField(_("offered until"), null=True, blank=True)
     active = models.BooleanField(_("active"), default=True)
@@ -97,14 +138,27 @@ class Reward(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="shipping", amount=None)
-                | Q(kind="money", amount__gt=0)
-                | Q(kind="percent", amount__gt=0, amount__lte=100),
+                | Q(kind__in=["money", "exchange"], amount__isnull=False, amount__gt=0)
+                | Q(kind="percent", amount__isnull=False, amount__gt=0, amount__lte=100),
                 name="reward_gives_something",
                 violation_error_message=_(
                     "Money off and percent need an amount, percent at most 100; free shipping has none."
                 ),
             ),
             models.CheckConstraint(condition=Q(points__gt=0), name="reward_costs_points"),
+            models.CheckConstraint(
+                condition=Q(kind="exchange", most=None)
+                | Q(kind="exchange", most__gte=Coalesce("fewest", "points"))
+                | Q(fewest=None, most=None, step=None),
+                name="reward_choice_in_bounds",
+                violation_error_message=_(
+                    "Fewest, most and steps are for money off that customers choose; the most is not below the fewest."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=(Q(fewest=None) | Q(fewest__gt=0)) & (Q(step=None) | Q(step__gt=0)),
+                name="reward_choice_is_points",
+            ),
             models.CheckConstraint(condition=Q(valid_days=None) | Q(valid_days__gt=0), name="reward_code_lasts"),
         ]
         indexes = [models.Index(fields=["store", "position", "points"], name="reward_shelf")]
@@ -119,17 +173,33 @@ class Reward(models.Model):
     def clean(self):
         if self.available_from and self.available_until and self.available_until <= self.available_from:
             raise ValidationError({"available_until": _("This is before it begins.")})
+        if self.tier_id and self.store_id and self.tier.program.store_id != self.store_id:
+            raise ValidationError({"tier": _("This is a tier of another store.")})
+
+    @property
+    def cheapest(self) -> int:
+        """The fewest points that buy something of it."""
+        return self.fewest or self.points
+
+    @property
+    def steps(self) -> int:
+        return self.step or self.points
 
     @property
     def terms(self) -> dict:
-        """What a redemption keeps of it."""
+        """What customers agree to."""
         return {
             "kind": self.kind,
             "amount": _plain(self.amount),
             "currency": self.store.currency,
+            "fewest": self.fewest,
+            "most": self.most,
+            "step": self.step,
             "minimum_order": _plain(self.minimum_order),
             "individual_use": self.individual_use,
             "valid_days": self.valid_days,
+            "returns_expired": self.returns_expired,
+            "returns_refunded": self.returns_refunded,
             "points": self.points,
         }
 
@@ -141,6 +211,8 @@ class Redemption(models.Model):
         PENDING = "pending", _("On its way")
         READY = "ready", _("Ready")
         USED = "used", _("Used")
+        RETURNING = "returning", _("Being handed back")
+        RETURNED = "returned", _("Handed back")
         EXPIRED = "expired", _("Expired")
         FAILED = "failed", _("Failed")
 
@@ -165,7 +237,9 @@ class Redemption(models.Model):
         LedgerEntry, models.RESTRICT, null=True, related_name="+", verbose_name=_("points given back")
     )
     # The order it was used in.
-    order = models.ForeignKey(Order, models.SET_NULL, null=True, related_name="+", verbose_name=_("order"))
+    order = models.ForeignKey(
+        Order, models.SET_NULL, null=True, related_name="+", db_index=False, verbose_name=_("order")
+    )
     created_at = models.DateTimeField(_("made at"), default=now)
 
     objects = RewardQuerySet.as_manager()
@@ -177,14 +251,18 @@ class Redemption(models.Model):
             models.UniqueConstraint(fields=["store", "key"], name="redemption_once_per_key"),
             models.UniqueConstraint(fields=["store", "code"], name="redemption_code_once"),
             models.CheckConstraint(
-                condition=Q(state="failed", returned__isnull=False) | ~Q(state="failed") & Q(returned=None),
-                name="redemption_failed_gives_back",
+                # A code that was used gives back, too, when its order is refunded.
+                condition=Q(state="used")
+                | Q(state__in=["failed", "returned"], returned__isnull=False)
+                | ~Q(state__in=["failed", "returned"]) & Q(returned=None),
+                name="redemption_gives_back_or_not",
             ),
         ]
         indexes = [
             models.Index(fields=["account", "-id"], name="redemption_of_account"),
             models.Index(fields=["store", "-id"], name="redemption_newest"),
             models.Index(fields=["expires_at"], name="redemption_to_expire", condition=Q(state="ready")),
+            models.Index(fields=["order"], name="redemption_of_order", condition=Q(order__isnull=False)),
         ]
 
     def __str__(self):

@@ -1,7 +1,8 @@
 """What points buy, and the codes that were bought."""
 
 from django.contrib import messages
-from django.shortcuts import redirect, render
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -9,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from crm.portal.access import customer_required
 
-from .. import members, programs, redeeming, rewards
+from .. import members, programs, redeeming, redemptions, rewards
 from ..models import Redemption
 
 
@@ -25,25 +26,67 @@ def shelf(request, slug):
 @require_http_methods(["GET", "POST"])
 @customer_required
 def reward(request, slug, reward):
-    """Ask before points are spent, and spend them. The form makes one redemption, however often it is sent."""
+    """Ask before points are spent (`?points=` of them where that is open), and spend them.
+
+    The form makes one redemption, however often it is sent.
+    """
     at = timezone.now()
     if request.method == "POST":
+        token = request.POST.get("token", "")
         try:
-            redeeming.redeem_by_token(request.store, request.customer, reward, request.POST.get("token", ""), at)
+            taken = redeeming.redeem_by_token(request.store, request.customer, reward, token, at)
         except redeeming.CannotRedeem as error:
             return _shelf(request, str(error), 400 if isinstance(error, redeeming.BadToken) else 409)
-        messages.success(request, _("The shop is making your code. It appears here, and we send it to you by email."))
-        return redirect("loyalty-rewards", slug)
+        return redirect("loyalty-code", slug, taken.pk)
     account = rewards.account_of(request.store, request.customer)
     offer = next((offer for offer in rewards.offers(request.store, account, at) if offer.reward.pk == reward), None)
-    if offer is None or offer.state != "ready" or not programs.of(request.store).active:
+    program = programs.of(request.store)
+    if offer is None or offer.state != "ready" or not (program and program.active):
         return redirect("loyalty-rewards", slug)
+    try:
+        terms = rewards.agreed(offer.reward, _points(request))
+    except rewards.BadChoice as error:
+        return _shelf(request, str(error), 400)
+    if terms["points"] > account.balance:
+        return _shelf(request, redeeming.too_dear(account.balance, terms["points"]), 400)
     context = {
-        "offer": offer,
-        "left": account.balance - offer.reward.points,
-        "token": redeeming.token(offer.reward, request.customer),
+        "reward": offer.reward,
+        "words": rewards.words(terms),
+        "conditions": rewards.conditions(terms),
+        "points": terms["points"],
+        "left": account.balance - terms["points"],
+        "token": redeeming.token(offer.reward, request.customer, terms["points"]),
     }
     return render(request, "loyalty/reward.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@customer_required
+def code(request, slug, redemption):
+    """One code, large enough to be shown; a POST hands it back."""
+    rows = Redemption.objects.for_store(request.store).filter(account__customer__in=request.customers)
+    row = get_object_or_404(rows, pk=redemption)
+    error = ""
+    if request.method == "POST":
+        try:
+            redemptions.hand_back(request.store, row.pk, timezone.now())
+        except LookupError as gone:
+            raise Http404 from gone
+        except redemptions.CannotHandBack as refusal:
+            row, error = rows.get(pk=row.pk), str(refusal)
+        else:
+            messages.success(
+                request, _("The shop is asked to delete the code. Your points come back as soon as it has.")
+            )
+            return redirect("loyalty-code", slug, row.pk)
+    context = {"row": row, "conditions": rewards.conditions(row.terms), "error": error}
+    return render(request, "loyalty/code.html", context, status=409 if error else 200)
+
+
+def _points(request) -> int | None:
+    asked = request.GET.get("points", "")
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 14 else None
 
 
 def _shelf(request, error="", status=200):

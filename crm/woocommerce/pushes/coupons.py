@@ -83,6 +83,7 @@ class Coupon(Kind):
                 raise
             if (ours := self.look(client, push)) is not None:
                 return ours
+            push.answer = {"code": EXISTS}
             raise Refused(_("The shop has another coupon with the code %(code)s.") % {"code": asked["code"]}) from error
 
     def confirm(self, push: Push, answer: dict) -> None:
@@ -140,6 +141,7 @@ class CouponRemoval(Kind):
         if row is None:
             return {"code": code, "status": "trash"}
         if row.get("usage_count"):
+            push.answer = {"usage_count": row["usage_count"]}
             raise Refused(_("The coupon %(code)s has been used.") % {"code": code})
         # To the trash: what was taken back by mistake can be fetched from there, and the code is free.
         return client.delete(f"coupons/{row['id']}")

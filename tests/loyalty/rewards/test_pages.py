@@ -9,7 +9,7 @@ from crm.woocommerce import push
 from crm.woocommerce.models import Push
 from loyalty import redeeming
 from loyalty.models import Program, Redemption, Reward
-from tests.factories import make_customer, make_reward
+from tests.factories import make_account, make_customer, make_reward
 
 from .taking import balance, nothing_happened, redeem, token_on, words
 
@@ -48,7 +48,9 @@ def test_choosing_asks_first_and_a_double_click_is_one_redemption(visit, account
 
     assert [answer.status_code for answer in answers] == [302, 302]
     assert (balance(account), Redemption.objects.count()) == (150, 1)
-    assert "The shop is making your code." in words(visit())
+    page = words(visit(answers[0]["Location"].removeprefix("/s/masala/rewards/")))
+    assert "The shop is making your code." in page and "your points are safe" in page
+    assert answers[0]["Location"] == answers[1]["Location"]
 
 
 def test_a_ready_code_is_shown_with_its_last_day(visit, account, reward):
@@ -57,9 +59,54 @@ def test_a_ready_code_is_shown_with_its_last_day(visit, account, reward):
 
     Redemption.objects.update(state=State.READY)
 
-    page = visit().content.decode()
+    assert redemption.code in words(visit())
+    page = visit(f"codes/{redemption.pk}/").content.decode()
     assert f'value="{redemption.code}" readonly' in page
     assert "It works once." in page
+
+
+def test_a_code_is_handed_back_by_its_page(visit, account, reward):
+    redemption = redeem(account, reward)
+    assert visit(f"codes/{redemption.pk}/", sure="1").status_code == 409
+    Redemption.objects.update(state=State.READY)
+
+    answer = visit(f"codes/{redemption.pk}/", sure="1")
+
+    assert answer.status_code == 302
+    page = words(visit(f"codes/{redemption.pk}/"))
+    assert "Being handed back" in page and redemption.code not in page
+    assert Push.objects.get(kind="coupon_removal").payload == {"code": redemption.code}
+
+
+def test_nobody_sees_or_hands_back_the_code_of_somebody_else(visit, account, reward):
+    stranger = make_account(make_customer(account.store), 100)
+    theirs = redeem(stranger, reward)
+    Redemption.objects.update(state=State.READY)
+
+    answers = [visit(f"codes/{theirs.pk}/"), visit(f"codes/{theirs.pk}/", sure="1"), visit("codes/0/")]
+
+    assert [answer.status_code for answer in answers] == [404] * 3
+    assert Redemption.objects.get().state == State.READY
+
+
+def test_points_are_chosen_on_the_shelf_and_shown_as_money_before_they_are_spent(visit, account):
+    reward = make_reward(account.store, 100, kind="exchange", amount=10, step=50)
+    page = visit().content.decode()
+    assert 'min="100" max="250" step="50"' in page and "₹10.00 off for each 100 points" in page
+
+    asked = visit(f"{reward.pk}/?points=150")
+    assert "₹15.00 off It costs 150 points. 100 points are left then." in words(asked)
+    for bad, why in [
+        ("", "Choose 100 points or more"),
+        ("99", "in steps of 50"),
+        ("x", "Choose"),
+        ("300", "You have 250"),
+    ]:
+        answer = visit(f"{reward.pk}/?points={bad}")
+        assert answer.status_code == 400 and why in words(answer)
+
+    visit(f"{reward.pk}/", token=token_on(asked))
+    assert balance(account) == 100
 
 
 def test_a_stale_page_is_told_so(visit, account, reward):

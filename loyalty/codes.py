@@ -1,0 +1,67 @@
+"""The coupon of a redemption: its code, what it says, owing it to the shop and taking it back."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from crm.orders.models import Customer
+from crm.stores.models import Store
+from crm.woocommerce import push
+from crm.woocommerce.models import Push
+
+from .models import Redemption, Reward
+
+# Nobody has to ask whether that was a zero: no 0, O, 1, I, L. Ten of them are 49 bits.
+LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+
+
+def new_code(store: Store) -> str:
+    """`MASALA-7F3KQ-XW2PD`: nobody guesses it, and nobody misreads it."""
+    prefix = "".join(letter for letter in store.slug.upper() if letter in LETTERS)[:6] or "PP"
+    first, second = ("".join(secrets.choice(LETTERS) for _place in range(5)) for _half in range(2))
+    return f"{prefix}-{first}-{second}"
+
+
+def last_moment(valid_days: int | None, store: Store, at: datetime) -> datetime | None:
+    """The last second of the last day, by the store's clock."""
+    if valid_days is None:
+        return None
+    last = at.astimezone(store.zone) + timedelta(days=valid_days)
+    return last.replace(hour=23, minute=59, second=59, microsecond=0)
+
+
+def cause(redemption: Redemption) -> str:
+    """Names the redemption in the ledger, in the outbox and among mails."""
+    return f"redemption:{redemption.pk}"
+
+
+def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int = 1) -> Push:
+    """Owe the shop the coupon; another code is another `attempt`. Raises BadPayload for an address that the shop would not keep."""
+    terms = redemption.terms
+    payload = {
+        "code": redemption.code,
+        "discount_type": "percent" if terms["kind"] == Reward.Kind.PERCENT else "fixed_cart",
+        "amount": terms["amount"] or "0",
+        "free_shipping": terms["kind"] == Reward.Kind.SHIPPING,
+        "minimum_amount": terms["minimum_order"],
+        "individual_use": terms["individual_use"],
+        "usage_limit": 1,
+        "email_restrictions": [customer.email],
+        "date_expires": redemption.expires_at,
+        "description": f"Postpurchase: reward for {redemption.points} points",
+    }
+    key = cause(redemption) if attempt == 1 else f"{cause(redemption)}:{attempt}"
+    return push.queue(redemption.store, "coupon", key, payload, customer=customer, at=at)
+
+
+def take_back(redemption: Redemption, code: str, at: datetime | None = None) -> Push:
+    """Have the shop delete the coupon if nobody has used it."""
+    removals = Push.objects.filter(store=redemption.store, kind="coupon_removal")
+    before = removals.filter(key__startswith=f"{cause(redemption)}:back:").count()
+    key = f"{cause(redemption)}:back:{before + 1}"
+    return push.queue(redemption.store, "coupon_removal", key, {"code": code}, at=at)
+
+
+def attempt_of(row: Push) -> int:
+    """Of a push that owes a coupon: the number of the code."""
+    *_reason, number = row.key.split(":")
+    return int(number) if row.key.count(":") > 1 else 1

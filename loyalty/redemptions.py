@@ -1,0 +1,254 @@
+"""What becomes of rewards that were taken: with `redeeming`, the only code that writes Redemption rows.
+
+The shop makes the coupon or refuses it, an order is paid with it, its day passes, it is handed back. Points come back when the shop can
+give nothing for them any more, and never before it is known that nobody uses the code.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from crm.messaging import outbox
+from crm.orders.models import Coupon, Customer, Order
+from crm.stores import formats, links
+from crm.stores.models import Store
+from crm.woocommerce.models import Push
+from crm.woocommerce.pushes.coupons import EXISTS
+
+from . import codes, ledger, rewards
+from .models import Account, Redemption, Reward
+
+State = Redemption.State
+READY_MAIL, FAILED_MAIL, RETURNED_MAIL = "reward-code", "reward-failed", "reward-returned"
+# A code that a stranger's coupon has already is a matter of a restored shop; twice in a row it is something else.
+CODES = 3
+# WooCommerce counts a coupon as unused again when its order comes to this, or to the trash.
+FREES = ("cancelled", "failed")
+
+
+class CannotHandBack(Exception):
+    """The message tells the customer why; nothing was changed."""
+
+
+@transaction.atomic
+def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
+    """Ask the shop to delete the coupon unused; the points come back once it has. Raises CannotHandBack, and LookupError."""
+    redemption = next(iter(_held(Redemption.objects.for_store(store).filter(pk=redemption_id))), None)
+    if redemption is None:
+        raise LookupError(f"no redemption {redemption_id}")
+    if redemption.state in (State.RETURNING, State.RETURNED):
+        return redemption
+    if redemption.state != State.READY or _has_passed(redemption, at):
+        raise CannotHandBack(_("This code can't be handed back any more."))
+    if (
+        Order.objects.for_store(store)
+        .filter(coupon_codes__contains=[redemption.code.lower()])
+        .exclude(_freed())
+        .exists()
+    ):
+        raise CannotHandBack(_("There is an order with this code."))
+    _ask_for_it(redemption, at)
+    return redemption
+
+
+def confirmed(row: Push) -> None:
+    """The coupon is in the shop."""
+    redemption = _of(row)
+    if redemption is None:
+        return
+    if redemption.code != row.payload["code"] or redemption.returned_id and redemption.state != State.USED:
+        # Staff had it tried again after the points were back: one of both is enough.
+        codes.take_back(redemption, row.payload["code"])
+    elif redemption.state == State.PENDING:
+        _move(redemption, State.READY)
+        _tell(redemption, READY_MAIL)
+
+
+def refused(row: Push) -> None:
+    """There will be no coupon: the points go back to their lots."""
+    redemption = _of(row)
+    if redemption is None or redemption.state != State.PENDING or redemption.code != row.payload["code"]:
+        return
+    attempt = codes.attempt_of(row)
+    if row.sent_at is None and (row.answer or {}).get("code") == EXISTS and attempt < CODES:
+        redemption.code = codes.new_code(redemption.store)
+        redemption.save(update_fields=["code"])
+        codes.owe(redemption, _owner(redemption), timezone.now(), attempt + 1)
+        return
+    redemption.error = row.error
+    _give_back(redemption, State.FAILED)
+    if row.sent_at is not None:
+        codes.take_back(redemption, redemption.code)
+    _tell(redemption, FAILED_MAIL)
+
+
+def removed(row: Push) -> None:
+    """The coupon is gone unused: the points go back to their lots."""
+    redemption = _of(row)
+    if redemption is None or redemption.code != row.payload["code"] or redemption.returned_id:
+        return
+    if redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
+        why = "expired" if _has_passed(redemption, timezone.now()) else "handed back"
+        _give_back(redemption, State.RETURNED)
+        _tell(redemption, RETURNED_MAIL, why=why)
+
+
+def not_removed(row: Push) -> None:
+    """The coupon stays: it was used, or the shop could not be asked."""
+    redemption = _of(row)
+    if redemption is not None and redemption.state == State.RETURNING:
+        is_used = (row.answer or {}).get("usage_count")
+        _move(redemption, State.USED if is_used else _unused(redemption))
+
+
+@transaction.atomic
+def follow(store: Store, order_ids: Iterable[int]) -> None:
+    """Whatever happened to these orders, what became of the codes they were made with follows from what they are now."""
+    order_ids = set(order_ids)
+    orders = Order.objects.for_store(store).filter(pk__in=order_ids).exclude(coupon_codes=[]).order_by("pk")
+    orders = list(orders.only("store_id", "status", "is_paid", "deleted_at", "coupon_codes"))
+    by_code = {code.upper(): order for order in orders for code in order.coupon_codes}
+    rows = _held(Redemption.objects.for_store(store).filter(Q(code__in=by_code) | Q(order__in=order_ids)))
+    for redemption in rows:
+        redemption.store = store
+        order = by_code.get(redemption.code)
+        if redemption.order_id in order_ids and (order is None or order.pk != redemption.order_id):
+            # Taken out of the order, which is as if it had never been in.
+            _free(redemption)
+        if order is None or redemption.order_id not in (None, order.pk):
+            continue
+        if order.deleted_at or order.status in FREES:
+            _free(redemption)
+        elif order.is_paid:
+            _use(redemption, order)
+
+
+def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
+    """The shop deleted coupons: (code, how often it was used). Nobody loses points for a code that does nothing any more."""
+    used = {code.upper(): count for code, count in facts}
+    with transaction.atomic():
+        for redemption in _held(Redemption.objects.for_store(store).filter(code__in=used)):
+            redemption.store = store
+            if redemption.state in (State.READY, State.RETURNING):
+                if used[redemption.code]:
+                    _move(redemption, State.USED)
+                else:
+                    why = "deleted" if redemption.state == State.READY else "handed back"
+                    _give_back(redemption, State.RETURNED)
+                    _tell(redemption, RETURNED_MAIL, why=why)
+
+
+def expire(store: Store, at: datetime) -> int:
+    """Note the codes whose day has passed, and ask for those whose points come back then; returns how many."""
+    due = Redemption.objects.for_store(store).filter(state=State.READY, expires_at__lt=at)
+    with transaction.atomic():
+        back = _held(due.filter(terms__returns_expired=True))
+        for redemption in back:
+            redemption.store = store
+            _ask_for_it(redemption, at)
+    return len(back) + due.update(state=State.EXPIRED)
+
+
+def _use(redemption, order):
+    if redemption.order_id is None and redemption.state not in (State.FAILED, State.RETURNED):
+        redemption.order = order
+        _move(redemption, State.USED, "order")
+    is_refunded = order.status == "refunded" and redemption.order_id == order.pk
+    if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
+        _give_back(redemption, State.USED)
+        _tell(redemption, RETURNED_MAIL, why="refunded")
+
+
+def _free(redemption):
+    """The order came to nothing, and to the shop the code is as good as new."""
+    if redemption.order_id is None:
+        return
+    redemption.order = None
+    if redemption.returned_id:
+        _move(redemption, State.RETURNED, "order")
+        codes.take_back(redemption, redemption.code)
+    elif (
+        Coupon.objects.for_store(redemption.store)
+        .filter(code__iexact=redemption.code, deleted_at__isnull=False)
+        .exists()
+    ):
+        redemption.save(update_fields=["order"])
+        _give_back(redemption, State.RETURNED)
+        _tell(redemption, RETURNED_MAIL, why="deleted")
+    else:
+        _move(redemption, _unused(redemption), "order")
+
+
+def _freed() -> Q:
+    return Q(status__in=FREES) | Q(deleted_at__isnull=False)
+
+
+def _unused(redemption):
+    return State.EXPIRED if _has_passed(redemption, timezone.now()) else State.READY
+
+
+def _has_passed(redemption, at) -> bool:
+    return redemption.expires_at is not None and redemption.expires_at < at
+
+
+def _ask_for_it(redemption, at):
+    _move(redemption, State.RETURNING)
+    codes.take_back(redemption, redemption.code, at)
+
+
+def _move(redemption, state, *also):
+    redemption.state = state
+    redemption.save(update_fields=["state", *also])
+
+
+def _give_back(redemption, state):
+    """Points to their lots, and one more in stock where the shop has given nothing for it."""
+    redemption.returned = ledger.give_back(redemption.entry, codes.cause(redemption), rule=redemption.entry.rule)
+    _move(redemption, state, "returned", "error")
+    if state != State.USED:
+        Reward.objects.filter(pk=redemption.reward_id, stock__isnull=False).update(stock=F("stock") + 1)
+
+
+def _owner(redemption) -> Customer:
+    customer = redemption.account.customer
+    return customer.joined_to or customer
+
+
+def _of(row: Push) -> Redemption | None:
+    """The redemption that a push is of, held; None for other coupons."""
+    reason, pk, *_rest = f"{row.key}:".split(":")
+    if reason != "redemption" or not pk.isdigit():
+        return None
+    redemption = next(iter(_held(Redemption.objects.filter(store=row.store_id, pk=pk))), None)
+    if redemption is not None:
+        redemption.store = row.store
+    return redemption
+
+
+def _held(rows: QuerySet) -> list[Redemption]:
+    """These rows, held. Their accounts are held first and in the order of their keys, as everywhere, so that nobody waits in a circle."""
+    accounts = Account.objects.filter(pk__in=rows.values("account")).order_by("pk")
+    if not list(accounts.select_for_update(no_key=True).values_list("pk", flat=True)):
+        return []
+    rows = rows.select_related("account__customer__joined_to", "entry").order_by("pk")
+    return list(rows.select_for_update(no_key=True, of=["self"]))
+
+
+def _tell(redemption, kind, **also):
+    store, customer = redemption.store, _owner(redemption)
+    language, expires = store.language_for(customer.language), redemption.expires_at
+    with translation.override(language):
+        reward = rewards.words(redemption.terms)
+    context = also | {
+        "code": redemption.code,
+        "points": redemption.points,
+        "reward": reward,
+        "expires": expires and formats.day(expires, store.timezone, language),
+        "url": links.address(reverse("loyalty-rewards", args=[store.slug])),
+    }
+    outbox.queue(store, kind, codes.cause(redemption), customer=customer, context=context)
