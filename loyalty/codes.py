@@ -37,11 +37,15 @@ def cause(redemption: Redemption) -> str:
 def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int = 1) -> Push:
     """Owe the shop the coupon; another code is another `attempt`. Raises BadPayload for an address that the shop would not keep."""
     terms = redemption.terms
+    kind = terms["kind"]
     payload = {
         "code": redemption.code,
-        "discount_type": "percent" if terms["kind"] == Reward.Kind.PERCENT else "fixed_cart",
-        "amount": terms["amount"] or "0",
-        "free_shipping": terms["kind"] == Reward.Kind.SHIPPING,
+        "discount_type": "percent" if kind in (Reward.Kind.PERCENT, Reward.Kind.PRODUCT) else "fixed_cart",
+        "amount": "100" if kind == Reward.Kind.PRODUCT else terms["amount"] or "0",
+        # One of it, however many lie in the cart.
+        "product_ids": [terms["product"]] if kind == Reward.Kind.PRODUCT else [],
+        "limit_usage_to_x_items": 1 if kind == Reward.Kind.PRODUCT else None,
+        "free_shipping": kind == Reward.Kind.SHIPPING,
         "minimum_amount": terms["minimum_order"],
         "individual_use": terms["individual_use"],
         "usage_limit": 1,

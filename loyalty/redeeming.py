@@ -21,6 +21,9 @@ from crm.woocommerce.pushes.payloads import BadPayload
 from . import codes, ledger, members, programs, rewards
 from .models import Redemption, Reward
 
+State = Redemption.State
+# What needs nothing of the shop is there at once.
+START = {Reward.Kind.DONATION: State.GIVEN, Reward.Kind.ACCESS: State.READY}
 _SALT = "postpurchase.reward"
 # So long a page may stay open before the button on it is pressed.
 _TOKEN_AGE = timedelta(days=1)
@@ -112,19 +115,22 @@ def redeem(
         if (done.account_id, done.reward_id) != (account.pk, reward_id):
             raise BadToken(_("This was used for another reward. Please choose the reward again."))
         return done
-    reward = Reward.objects.for_store(store).offered(at).select_related("tier").filter(pk=reward_id).first()
+    reward = Reward.objects.for_store(store).offered(at).select_related("tier", "product").filter(pk=reward_id).first()
     if reward is None:
         raise NotOffered(_("This reward is not offered at the moment."))
     reward.store = store
     terms = _check(reward, account, customer, points, seen, at)
     redemption = Redemption.objects.create(
-        store=store, account=account, reward=reward, key=key, terms=terms, code=codes.new_code(store),
+        store=store, account=account, reward=reward, key=key, terms=terms,
+        code="" if reward.is_codeless else codes.new_code(store),
+        state=START.get(reward.kind, State.PENDING),
         expires_at=codes.last_moment(reward.valid_days, store, at), created_at=at,
     )  # fmt: skip
     rule = {"why": "reward", "reward": terms}
     try:
         redemption.entry = ledger.redeem(account, terms["points"], codes.cause(redemption), rule=rule, at=at)
-        codes.owe(redemption, customer, at)
+        if not reward.is_codeless:
+            codes.owe(redemption, customer, at)
     except ledger.InsufficientPoints as error:
         raise NotEnough(str(error)) from error
     except BadPayload as error:
@@ -146,7 +152,7 @@ def _check(reward, account, customer, points, seen, at) -> dict:
         members.require(program, customer)
     except members.NotAMember as error:
         raise NotAllowed(_("Only members can take a reward. Join first; it is free.")) from error
-    if not customer.email:
+    if not customer.email and not reward.is_codeless:
         raise _no_address()
     if seen and seen != rewards.version(reward):
         raise Changed(_("The shop has changed this reward since you saw it. Please look at it again."))

@@ -43,7 +43,7 @@ def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
         raise LookupError(f"no redemption {redemption_id}")
     if redemption.state in (State.RETURNING, State.RETURNED):
         return redemption
-    if redemption.state != State.READY or _has_passed(redemption, at):
+    if redemption.state != State.READY or not redemption.code or _has_passed(redemption, at):
         raise CannotHandBack(_("This code can't be handed back any more."))
     if (
         Order.objects.for_store(store)
@@ -147,7 +147,7 @@ def expire(store: Store, at: datetime) -> int:
     """Note the codes whose day has passed, and ask for those whose points come back then; returns how many."""
     due = Redemption.objects.for_store(store).filter(state=State.READY, expires_at__lt=at)
     with transaction.atomic():
-        back = _held(due.filter(terms__returns_expired=True))
+        back = _held(due.filter(terms__returns_expired=True).exclude(code=""))
         for redemption in back:
             redemption.store = store
             _ask_for_it(redemption, at)

@@ -7,7 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from babel.numbers import get_currency_precision
-from django.db.models import Q
+from django.db.models import BigIntegerField, Count, DecimalField, Q, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, TruncMonth
 from django.utils.translation import gettext as _
 
 from crm.orders.models import Customer
@@ -62,6 +64,10 @@ def agreed(reward: Reward, points: int | None = None) -> dict:
 
 def words(terms: dict) -> str:
     """`₹500.00 off`, from a reward's terms."""
+    if terms.get("name"):
+        return terms["name"]
+    if terms["kind"] == Reward.Kind.PRODUCT:
+        return _("%(product)s for free") % {"product": terms["product_name"]}
     if terms["kind"] == Reward.Kind.SHIPPING:
         return _("Free shipping")
     if terms["kind"] == Reward.Kind.PERCENT:
@@ -77,6 +83,12 @@ def words(terms: dict) -> str:
 def conditions(terms: dict) -> list[str]:
     """What else is to know of a code, in sentences."""
     said = []
+    if terms["kind"] == Reward.Kind.DONATION:
+        return [_("You give the points away: they do not come back.")]
+    if terms["kind"] == Reward.Kind.ACCESS:
+        if terms["valid_days"]:
+            said.append(_("It lasts %(days)s days.") % {"days": number(terms["valid_days"])})
+        return said
     if terms["minimum_order"]:
         said.append(
             _("For orders of at least %(money)s.") % {"money": money(terms["minimum_order"], terms["currency"])}
@@ -102,7 +114,10 @@ def account_of(store: Store, customer: Customer) -> Account | None:
 def offers(store: Store, account: Account | None, at: datetime) -> list[Offer]:
     """The rewards of today as they stand to this account, in the shop's order. Two queries, and a third if tiers matter."""
     rewards = list(
-        Reward.objects.for_store(store).offered(at).select_related("tier").order_by("position", "points", "pk")
+        Reward.objects.for_store(store)
+        .offered(at)
+        .select_related("tier", "product")
+        .order_by("position", "points", "pk")
     )
     had = taken(account) if account else []
     reached = _threshold(store, account) if account and any(reward.tier for reward in rewards) else -1
@@ -129,6 +144,18 @@ def is_used_up(reward: Reward, had: list[tuple[int, datetime]], at: datetime) ->
     return bool(
         reward.per_customer and len(years) >= reward.per_customer or reward.per_year and this_year >= reward.per_year
     )
+
+
+def monthly(reward: Reward, months: int = 24) -> list[tuple[datetime, int, int, Decimal]]:
+    """What was taken of it by month of the store's calendar, the newest first: how often, for how many points, and worth how much money."""
+    rows = reward.redemptions.exclude(state__in=[State.FAILED, State.RETURNED])
+    amount = Cast(KeyTextTransform("amount", "terms"), DecimalField(max_digits=20, decimal_places=4))
+    by_month = (
+        rows.annotate(month=TruncMonth("created_at", tzinfo=reward.store.zone)).values("month").order_by("-month")
+    )
+    points = Cast(KeyTextTransform("points", "terms"), BigIntegerField())
+    sums = by_month.annotate(count=Count("pk"), spent=Sum(points), worth=Sum(amount))
+    return [(row["month"], row["count"], row["spent"], row["worth"] or Decimal()) for row in sums[:months]]
 
 
 def reaches(account: Account, tier: Tier) -> bool:

@@ -324,6 +324,8 @@ SPECTACULAR_SETTINGS = {
         "WorkStateEnum": "crm.work.models.DueWork.State",
         "MembershipWayEnum": "loyalty.models.Member.Way",
         "ReferralStateEnum": "loyalty.models.Referral.State",
+        "RewardKindEnum": "loyalty.models.Reward.Kind",
+        "RedemptionStateEnum": "loyalty.models.Redemption.State",
         "AdjustmentStateEnum": "loyalty.models.Adjustment.State",
         "ShipmentStatusEnum": "crm.shipping.models.Status",
     },

@@ -1,16 +1,19 @@
 """Rewards: what points buy, and who took what."""
 
 from django.contrib import admin
+from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from crm.orders.admin import link_to
+from crm.orders.models import Product
 from crm.stores import formats
 from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
 
-from .. import rewards
+from .. import explaining, rewards
 from ..models import Redemption, Reward, Tier
+from .rules import of_ones_stores
 
 COLOURS = {
     Redemption.State.PENDING.label: "warning",
@@ -24,12 +27,17 @@ COLOURS = {
 @admin.register(Reward)
 class RewardAdmin(StoreScopedAdmin):
     list_display = ["name_shown", "points_shown", "stock", "active", "available_from", "available_until", "store"]
-    list_select_related = ["store"]
+    list_select_related = ["store", "product"]
     list_filter = [("store", StoreFilter), "active", "kind"]
     ordering = ["store", "position", "points", "pk"]
+    autocomplete_fields = ["product"]
+    readonly_fields = ["taken_shown"]
     add_roles = {Role.OWNER}
     fieldsets = [
-        (None, {"fields": ["store", "kind", "amount", "points", "description", "active", "position"]}),
+        (
+            None,
+            {"fields": ["store", "kind", "amount", "product", "points", "name", "description", "active", "position"]},
+        ),
         (_("If customers choose how much"), {"fields": ["fewest", "most", "step"]}),
         (
             _("The code"),
@@ -39,16 +47,34 @@ class RewardAdmin(StoreScopedAdmin):
             _("Who may take it, and when"),
             {"fields": ["stock", "per_customer", "per_year", "tier", "available_from", "available_until"]},
         ),
+        (_("Taken"), {"fields": ["taken_shown"]}),
     ]
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if db_field.name == "tier":
             kwargs["queryset"] = Tier.objects.filter(program__store__in=Store.objects.for_user(request.user))
+        if db_field.name == "product":
+            kwargs["queryset"] = of_ones_stores(Product, request.user, self.add_roles)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     @display(description=_("Reward"))
     def name_shown(self, reward):
         return str(reward)
+
+    @display(description=_("In the last months"))
+    def taken_shown(self, reward):
+        """How often and for how much; of a donation that is what the shop owes to somebody."""
+        rows = rewards.monthly(reward) if reward.pk else []
+        lines = [
+            (
+                month.strftime("%Y-%m"),
+                formats.number(count),
+                explaining.points(points),
+                formats.money(worth, reward.store.currency) if worth else "",
+            )
+            for month, count, points, worth in rows
+        ]
+        return format_html_join("", "{}: {} × · {} {}<br>", lines) if lines else "–"
 
     @display(description=_("Points"), ordering="points")
     def points_shown(self, reward):

@@ -21,6 +21,9 @@ from ..models import Redemption, Reward
 
 class RewardSerializer(serializers.ModelSerializer):
     name = serializers.CharField(source="__str__", read_only=True)
+    product = serializers.IntegerField(
+        source="product.woo_id", default=None, read_only=True, help_text=_("Its number in the shop")
+    )
     version = serializers.SerializerMethodField(help_text=_("Changes with the price and the terms"))
     currency = serializers.CharField(source="store.currency", read_only=True)
     tier = serializers.CharField(
@@ -30,7 +33,7 @@ class RewardSerializer(serializers.ModelSerializer):
     class Meta:
         model = Reward
         fields = [
-            "id", "kind", "name", "description", "amount", "currency", "points", "fewest", "most", "step", "minimum_order",
+            "id", "kind", "name", "description", "amount", "product", "currency", "points", "fewest", "most", "step", "minimum_order",
             "individual_use", "valid_days", "stock", "per_customer", "per_year", "tier", "returns_expired", "returns_refunded",
             "available_from", "available_until", "active", "version",
         ]  # fmt: skip
@@ -43,7 +46,7 @@ class RedemptionSerializer(serializers.ModelSerializer):
     customer = serializers.IntegerField(source="account.customer_id", read_only=True)
     email = serializers.CharField(source="account.customer.email", read_only=True)
     points = serializers.IntegerField(read_only=True)
-    code = serializers.SerializerMethodField(help_text=_("Null until the shop has it"))
+    code = serializers.SerializerMethodField(help_text=_("Null until the shop has it, and where none is needed"))
 
     class Meta:
         model = Redemption
@@ -56,7 +59,9 @@ class RedemptionSerializer(serializers.ModelSerializer):
         }
 
     def get_code(self, redemption) -> str | None:
-        return None if redemption.state in (Redemption.State.PENDING, Redemption.State.FAILED) else redemption.code
+        return (
+            None if redemption.state in (Redemption.State.PENDING, Redemption.State.FAILED) else redemption.code or None
+        )
 
 
 class RedeemSerializer(serializers.Serializer):
@@ -81,10 +86,11 @@ class RedemptionFilter(filters.FilterSet):
     customer = filters.NumberFilter("account__customer_id")
     email = EmailFilter("account__customer__email")
     reward = filters.NumberFilter("reward_id")
+    kind = filters.ChoiceFilter(field_name="reward__kind", choices=Reward.Kind.choices)
 
     class Meta:
         model = Redemption
-        fields = ["customer", "email", "reward", "state"]
+        fields = ["customer", "email", "reward", "kind", "state"]
 
 
 class RewardViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
@@ -92,7 +98,7 @@ class RewardViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Reward.objects.select_related("store", "tier")
+    queryset = Reward.objects.select_related("store", "tier", "product")
     serializer_class = RewardSerializer
     filterset_fields = ["active", "kind"]
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from crm.orders.models import Order
+from crm.orders.models import Order, Product
 from crm.stores.models import Store
 
 from .ledger import Account, LedgerEntry
@@ -33,17 +33,25 @@ class RewardQuerySet(models.QuerySet):
 
     def offered(self, at):
         begun = Q(available_from=None) | Q(available_from__lte=at)
-        return self.filter(begun, Q(available_until=None) | Q(available_until__gt=at), active=True)
+        return self.filter(begun, Q(available_until=None) | Q(available_until__gt=at), active=True).exclude(
+            product__deleted_at__isnull=False
+        )
 
 
 class Reward(models.Model):
-    """What points buy: a coupon of the shop. Whoever took one keeps it as it was then (`Redemption.terms`)."""
+    """What points buy. Whoever took one keeps it as it was then (`Redemption.terms`)."""
 
     class Kind(models.TextChoices):
         MONEY = "money", _("Money off")
         EXCHANGE = "exchange", _("Money off, as much as the customer chooses")
         PERCENT = "percent", _("Percent off")
         SHIPPING = "shipping", _("Free shipping")
+        PRODUCT = "product", _("A product for free")
+        DONATION = "donation", _("A donation")
+        ACCESS = "access", _("Early access")
+
+    # What the shop makes no coupon for.
+    CODELESS = (Kind.DONATION, Kind.ACCESS)
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
@@ -54,7 +62,18 @@ class Reward(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(Decimal("0.0001"))],
-        help_text=_("Money in the store's currency, or percent. Empty for free shipping."),
+        help_text=_(
+            "Money in the store's currency, or percent; what a donation costs the shop. Empty for free shipping, a product, early access."
+        ),
+    )
+    name = models.CharField(
+        _("name"),
+        max_length=80,
+        blank=True,
+        help_text=_("Customers read it. Empty: what it gives, in words. A donation and early access need one."),
+    )
+    product = models.ForeignKey(
+        Product, models.RESTRICT, null=True, blank=True, related_name="+", verbose_name=_("product")
     )
     points = models.PositiveBigIntegerField(
         _("price in points"),
@@ -137,12 +156,16 @@ class Reward(models.Model):
         verbose_name_plural = _("rewards")
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind="shipping", amount=None)
-                | Q(kind__in=["money", "exchange"], amount__isnull=False, amount__gt=0)
-                | Q(kind="percent", amount__isnull=False, amount__gt=0, amount__lte=100),
+                condition=Q(kind="shipping", amount=None, product=None)
+                | Q(kind__in=["money", "exchange"], amount__isnull=False, amount__gt=0, product=None)
+                | Q(kind="percent", amount__isnull=False, amount__gt=0, amount__lte=100, product=None)
+                | Q(kind="product", amount=None, product__isnull=False)
+                | Q(kind="donation", product=None) & ~Q(name="") & (Q(amount=None) | Q(amount__gt=0))
+                | Q(kind="access", amount=None, product=None) & ~Q(name=""),
                 name="reward_gives_something",
                 violation_error_message=_(
-                    "Money off and percent need an amount, percent at most 100; free shipping has none."
+                    "Money off and percent need an amount, percent at most 100. A product needs the product, a donation and early"
+                    " access a name. Leave out what the kind does not need."
                 ),
             ),
             models.CheckConstraint(condition=Q(points__gt=0), name="reward_costs_points"),
@@ -167,7 +190,8 @@ class Reward(models.Model):
         from ..rewards import words
 
         # A form that was sent half empty shows its row, too.
-        incomplete = self.amount is None and self.kind != self.Kind.SHIPPING
+        needs_amount = self.kind in (self.Kind.MONEY, self.Kind.EXCHANGE, self.Kind.PERCENT)
+        incomplete = needs_amount and self.amount is None or self.kind == self.Kind.PRODUCT and not self.product_id
         return self.get_kind_display() if incomplete else words(self.terms)
 
     def clean(self):
@@ -175,6 +199,12 @@ class Reward(models.Model):
             raise ValidationError({"available_until": _("This is before it begins.")})
         if self.tier_id and self.store_id and self.tier.program.store_id != self.store_id:
             raise ValidationError({"tier": _("This is a tier of another store.")})
+        if self.product_id and self.store_id and self.product.store_id != self.store_id:
+            raise ValidationError({"product": _("This is a product of another store.")})
+
+    @property
+    def is_codeless(self) -> bool:
+        return self.kind in self.CODELESS
 
     @property
     def cheapest(self) -> int:
@@ -190,6 +220,9 @@ class Reward(models.Model):
         """What customers agree to."""
         return {
             "kind": self.kind,
+            "name": self.name,
+            "product": self.product and self.product.woo_id,
+            "product_name": self.product.name if self.product else "",
             "amount": _plain(self.amount),
             "currency": self.store.currency,
             "fewest": self.fewest,
@@ -213,6 +246,7 @@ class Redemption(models.Model):
         USED = "used", _("Used")
         RETURNING = "returning", _("Being handed back")
         RETURNED = "returned", _("Handed back")
+        GIVEN = "given", _("Given")
         EXPIRED = "expired", _("Expired")
         FAILED = "failed", _("Failed")
 
@@ -225,7 +259,8 @@ class Redemption(models.Model):
     key = models.UUIDField(default=uuid.uuid4, editable=False)
     # The reward as it was.
     terms = models.JSONField(_("terms"))
-    code = models.CharField(_("code"), max_length=40)
+    # Empty for what needs none.
+    code = models.CharField(_("code"), max_length=40, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PENDING)
     # Why the shop has made no coupon of it.
@@ -249,7 +284,7 @@ class Redemption(models.Model):
         verbose_name_plural = _("redemptions")
         constraints = [
             models.UniqueConstraint(fields=["store", "key"], name="redemption_once_per_key"),
-            models.UniqueConstraint(fields=["store", "code"], name="redemption_code_once"),
+            models.UniqueConstraint(fields=["store", "code"], condition=~Q(code=""), name="redemption_code_once"),
             models.CheckConstraint(
                 # A code that was used gives back, too, when its order is refunded.
                 condition=Q(state="used")
@@ -266,7 +301,7 @@ class Redemption(models.Model):
         ]
 
     def __str__(self):
-        return self.code
+        return self.code or self.words
 
     @property
     def points(self) -> int:

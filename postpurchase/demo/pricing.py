@@ -82,10 +82,16 @@ def line_item(new_id: Callable[[], int], product: dict, variation: dict | None, 
 
 
 def apply_coupon(order: dict, coupon: dict, new_id: Callable[[], int], new_meta: Callable[[], int]) -> None:
-    lines = order["line_items"]
+    goods, limit = set(coupon["product_ids"]), coupon["limit_usage_to_x_items"]
+    lines = [line for line in order["line_items"] if not goods or goods & {line["product_id"], line["variation_id"]}]
     before = sum(cents(line["total"]) for line in lines)
     if coupon["discount_type"] == "percent":
-        cut = [round_half_up(cents(line["total"]) * float(coupon["amount"]) / 100) for line in lines]
+        cut = []
+        for line in lines:
+            items = line["quantity"] if limit is None else min(line["quantity"], limit)
+            share = items / line["quantity"] if line["quantity"] else 0
+            cut.append(round_half_up(cents(line["total"]) * share * float(coupon["amount"]) / 100))
+            limit = None if limit is None else limit - items
     else:
         whole = min(cents(coupon["amount"]), before)
         cut = [whole * cents(line["total"]) // before if before else 0 for line in lines]

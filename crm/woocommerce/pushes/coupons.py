@@ -34,6 +34,7 @@ class CouponPayload(Payload):
     amount = Amount()
     usage_limit = serializers.IntegerField(min_value=1, max_value=10**6, default=1, allow_null=True)
     usage_limit_per_user = serializers.IntegerField(min_value=1, max_value=10**6, default=None, allow_null=True)
+    limit_usage_to_x_items = serializers.IntegerField(min_value=1, max_value=10**6, default=None, allow_null=True)
     email_restrictions = serializers.ListField(child=WordPressEmail(), default=list, max_length=100)
     date_expires = ShopTime(default=None, allow_null=True)
     individual_use = serializers.BooleanField(default=False)
@@ -88,7 +89,7 @@ class Coupon(Kind):
 
     def confirm(self, push: Push, answer: dict) -> None:
         asked = push.payload
-        plain = ["discount_type", "usage_limit", "usage_limit_per_user", "date_expires"]
+        plain = ["discount_type", "usage_limit", "usage_limit_per_user", "limit_usage_to_x_items", "date_expires"]
         plain += ["individual_use", "free_shipping", "exclude_sale_items"]
         numbers = ["product_ids", "excluded_product_ids", "product_categories", "excluded_product_categories"]
         limits = ["minimum_amount", "maximum_amount"]
