@@ -96,6 +96,8 @@ class Page(NamedTuple):
     is_last: bool
     # Objects of the list before this page.
     offset: int = 0
+    # The rows as the mirror takes them, where a reader has seen to that.
+    prepared: list | None = None
 
     @property
     def numbered(self) -> dict[int, dict]:

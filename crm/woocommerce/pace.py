@@ -30,6 +30,12 @@ class Pace:
         self._below: list[tuple[int, float]] = []
         self._slowed_at = float("-inf")
 
+    def begin(self) -> None:
+        """Another kind of object is asked for, and takes another time: begin to learn with one reader. A ceiling stays."""
+        self.readers = 1
+        self._times.clear()
+        self._below.clear()
+
     @property
     def rate(self) -> float:
         """Answers a second, as far as measured with so many readers; 0 if not yet."""

@@ -7,7 +7,7 @@ and the walk steps back. `X-WP-Total` alone would not tell: one object that left
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from .client import PER_PAGE, Client, Page
@@ -25,8 +25,10 @@ FEWEST = 5
 class Paging:
     """The pages of a list by ascending number, from where the walk is. Whoever iterates moves the walk to each page's `place`."""
 
-    def __init__(self, walk: Walk, endpoint: str, params: dict):
+    def __init__(self, walk: Walk, endpoint: str, params: dict, prepare: Callable[[list], list] | None = None):
         self.walk, self.endpoint = walk, endpoint
+        # What readers do with the rows of a page; None for nothing.
+        self.prepare = prepare
         self.params = {"orderby": "id", "order": "asc"} | params
         # What the shop gives at once; less than was asked for if it has a limit of its own.
         self.size = PER_PAGE
@@ -97,7 +99,8 @@ class Paging:
         number = max((offset + self.overlap) // self.size + 1 if offset else 1, least_number)
         # The page is for shops that know no offsets, and shows that they don't.
         more = {"offset": offset} if offset and self.overlap else {}
-        return client.page(self.endpoint, number, **self.params | self.less | more)._replace(offset=offset)
+        page = client.page(self.endpoint, number, **self.params | self.less | more)._replace(offset=offset)
+        return page._replace(prepared=self.prepare(page.rows)) if self.prepare else page
 
     def _learn_size(self, page: Page) -> None:
         if page.total and page.pages and page.pages > math.ceil(page.total / self.size):

@@ -27,7 +27,7 @@ from .errors import WooCommerceError
 from .models import Push, ShopIdentity
 from .models.pushes import LONGEST_KEY
 from .pushes.payloads import BadPayload, Payload
-from .saving.page import encode
+from .saving.items import encode
 
 Outcome = Push.Outcome
 # So long a shop that has proven to be the right one is taken for it.

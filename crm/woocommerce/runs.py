@@ -47,15 +47,16 @@ def wanted(stores: Iterable[int]) -> dict[int, str]:
 @transaction.atomic
 def begin(store: Store, mode: str, at: datetime) -> SyncRun:
     """The run that this process, which holds the store's lock, works on: the one that was left open, the one that waits, or a new one."""
-    rows = SyncRun.objects.select_for_update().for_store(store)
-    left = rows.open().first()
+    unfinished = list(SyncRun.objects.select_for_update().for_store(store).filter(finished_at=None))
+    left = next((run for run in unfinished if run.started_at), None)
     if left and EXTENT[left.mode] >= EXTENT[mode]:
         return left
     if left:
         # Its walks are gone over once more by the one that reads more.
         left.outcome, left.finished_at = Outcome.INCOMPLETE, at
         left.save(update_fields=["outcome", "finished_at"])
-    run = rows.waiting().filter(mode=mode).first() or SyncRun(store=store, mode=mode, asked_at=at)
+    waiting = (run for run in unfinished if run.started_at is None and run.mode == mode)
+    run = next(waiting, None) or SyncRun(store=store, mode=mode, asked_at=at)
     run.outcome, run.started_at, run.seen_at = Outcome.RUNNING, at, at
     run.save()
     return run

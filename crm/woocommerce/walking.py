@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from django.db import connection, transaction
@@ -57,7 +57,7 @@ class Walk:
     def is_full(self) -> bool:
         return self.state.mode == SyncState.Mode.FULL
 
-    def changed_since(self) -> dict:
+    def changed_since(self) -> dict[str, Any]:
         """The parameters that ask for what changed: bare seconds in UTC, since with a Z WooCommerce shifts them."""
         after = self.state.window_after
         return {"modified_after": f"{after:%Y-%m-%dT%H:%M:%S}", "dates_are_gmt": "true"} if after else {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -14,9 +15,12 @@ from .errors import WooCommerceError
 from .paging import Paging
 from .saving import (
     MODELS,
+    Ahead,
+    Item,
     Saved,
     forget_refunds,
     mark_deleted,
+    order_map,
     save_categories,
     save_coupons,
     save_customers,
@@ -34,9 +38,17 @@ OVERLAP = timedelta(minutes=10)
 FEW = 10
 
 
-def through(walk: Walk, endpoint: str, save: Callable[[Store, list[dict], datetime], Saved], **params) -> None:
-    """Save all pages of a list, by ascending number, from where the walk is."""
-    pages = Paging(walk, endpoint, params)
+def through(
+    walk: Walk,
+    endpoint: str,
+    save: Callable[[Store, list, datetime], Saved],
+    *,
+    map: Callable[[dict], Item] | None = None,
+    **params: Any,
+) -> None:
+    """Save all pages of a list, by ascending number, from where the walk is; with `map`, readers map what they have read."""
+    ahead = Ahead(map) if map else None
+    pages = Paging(walk, endpoint, params, ahead.prepare if ahead else None)
     for page in pages:
         place = pages.place(page)
         if pages.is_end and not page.rows:
@@ -45,7 +57,10 @@ def through(walk: Walk, endpoint: str, save: Callable[[Store, list[dict], dateti
         # What a page has of the one before was counted there.
         repeated = sum(number <= walk.state.position for number in page.numbered) if page.offset else 0
         with walk.step(**place) as count:
-            count(save(walk.store, page.rows, timezone.now()), len(page.rows) - repeated)
+            saved = save(walk.store, page.prepared or page.rows, timezone.now())
+            count(saved, len(page.rows) - repeated)
+        if ahead:
+            ahead.is_of_use = saved.unchanged <= len(page.rows) / 2
 
 
 def categories(walk: Walk) -> None:
@@ -107,7 +122,7 @@ def coupons(walk: Walk) -> None:
 
 
 def orders(walk: Walk) -> None:
-    through(walk, "orders", save_orders, **walk.changed_since())
+    through(walk, "orders", save_orders, map=order_map(walk.store), **walk.changed_since())
 
 
 def trash(walk: Walk) -> None:
@@ -163,7 +178,7 @@ def save_refunds_of(walk: Walk, order_woo_id: int, rows: list[dict]) -> None:
 
 def reviews(walk: Walk) -> None:
     """The new ones; what became of the others later (approved, thrown away) changes no date and is found by comparison."""
-    window = {}
+    window: dict[str, Any] = {}
     if after := walk.state.window_after:
         # The shop takes this date for its own local time, and its zone may have changed since it was connected.
         local = after.astimezone(walk.store.zone).replace(tzinfo=None)

@@ -25,7 +25,7 @@ class Order(Mirrored):
     status = models.CharField(_("status"), max_length=100)
     currency = models.CharField(_("currency"), max_length=10)
     customer = models.ForeignKey(
-        Customer, models.SET_NULL, null=True, related_name="orders", verbose_name=_("customer")
+        Customer, models.SET_NULL, null=True, related_name="orders", db_index=False, verbose_name=_("customer")
     )
     customer_woo_id = models.BigIntegerField(_("customer's number in the shop"), default=0)
     billing_email = models.CharField(_("e-mail"), max_length=320, blank=True)
@@ -93,8 +93,8 @@ class Order(Mirrored):
 class LineItem(models.Model):
     """One position of an order."""
 
-    store = models.ForeignKey("stores.Store", models.CASCADE, related_name="+", verbose_name=_("store"))
-    order = models.ForeignKey(Order, models.CASCADE, related_name="line_items", verbose_name=_("order"))
+    store = models.ForeignKey("stores.Store", models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
+    order = models.ForeignKey(Order, models.CASCADE, related_name="line_items", db_index=False, verbose_name=_("order"))
     woo_id = models.BigIntegerField(_("number in the shop"))
     # The variation if there is one; nothing once the product is gone from the shop.
     product = models.ForeignKey(

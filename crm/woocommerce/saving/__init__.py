@@ -11,8 +11,9 @@ from collections.abc import Callable
 from .catalogue import save_categories, save_coupons, save_products
 from .customers import save_customers
 from .deleting import MODELS, forget_refunds, mark_deleted
+from .items import Ahead, Item
 from .notes import save_notes
-from .orders import save_orders
+from .orders import order_map, save_orders
 from .page import Saved
 from .refunds import save_refunds
 from .reviews import save_reviews
@@ -30,9 +31,12 @@ SAVERS: dict[str, Callable[..., Saved]] = {
 __all__ = [
     "MODELS",
     "SAVERS",
+    "Ahead",
+    "Item",
     "Saved",
     "forget_refunds",
     "mark_deleted",
+    "order_map",
     "save_categories",
     "save_coupons",
     "save_customers",

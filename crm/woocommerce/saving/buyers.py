@@ -8,7 +8,8 @@ from crm.stores.models import Store
 from .. import mapping
 from ..values import clipped, language
 from .facts import Before
-from .page import Held, Item, add, encode
+from .items import Item, add, encode
+from .page import Held
 from .statements import bound_cursor
 
 _REGISTERED = """

@@ -9,7 +9,8 @@ from django.db import connection
 from crm.stores.models import Store
 
 from .. import mapping
-from .page import Item, Mirror, Saved, counts, make_item, save, upsert
+from .items import Item, make_item
+from .page import Mirror, Saved, counts, save, upsert
 
 _DATED = {
     "woo_id": "bigint",

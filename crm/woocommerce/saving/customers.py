@@ -5,7 +5,8 @@ from crm.events.recording import Fact, record_many
 from crm.stores.models import Store
 
 from .. import mapping
-from .page import Item, Mirror, Saved, counts, make_item, save, upsert
+from .items import Item, make_item
+from .page import Mirror, Saved, counts, save, upsert
 
 MIRROR = Mirror(
     resource="customers",

@@ -15,7 +15,8 @@ from crm.stores.models import Store
 
 from .. import mapping
 from ..values import when_of
-from .page import Held, Item
+from .items import Item
+from .page import Held
 
 
 class Before(NamedTuple):

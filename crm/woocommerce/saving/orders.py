@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,8 @@ from crm.stores.models import Store
 from .. import mapping, rereads
 from .buyers import add_buyers, keep_customers
 from .facts import Before, record_facts
-from .page import Held, Item, Mirror, Saved, add, counts, joined, make_item, save, upsert
+from .items import Item, Prepared, add, joined, make_item, prepare
+from .page import Held, Mirror, Saved, counts, save, upsert
 from .statements import bound_cursor
 
 # An order that was placed changes a few times within seconds; its notes are read once after that.
@@ -60,21 +61,26 @@ MIRROR = Mirror(
 )
 
 
-def save_orders(store: Store, payloads: Iterable[dict], at: datetime, *, revive: bool = False) -> Saved:
+def save_orders(store: Store, payloads: Iterable[dict | Prepared], at: datetime, *, revive: bool = False) -> Saved:
     """Save orders with their lines and refunds, and record what happened to them as events.
 
     Carts (`checkout-draft`) are left out. The customer is the registered one, or the guest with the order's e-mail address
     (or whoever that guest was joined to); both are made where they are not held yet. A refund's lines come by `save_refunds`.
     """
-    payloads = list(payloads)
-    orders = [payload for payload in payloads if mapping.is_order(payload)]
+    payloads = prepare(payloads)
+    orders = [each for each in payloads if mapping.is_order(each.payload)]
 
     def write(items, held):
         return counts(items, held, _write(store, items, held, at))
 
-    saved = save(replace(MIRROR, map=partial(_item, paid=set(store.paid_statuses))), store, orders, at, write, revive)
+    saved = save(replace(MIRROR, map=order_map(store)), store, orders, at, write, revive)
     saved.ignored += len(payloads) - len(orders)
     return saved
+
+
+def order_map(store: Store) -> Callable[[dict], Item]:
+    """How the store's orders are mapped."""
+    return partial(_item, paid=set(store.paid_statuses))
 
 
 def _item(payload: dict, paid: set[str]) -> Item:
@@ -89,10 +95,17 @@ def _item(payload: dict, paid: set[str]) -> Item:
     return item
 
 
+# Each is looked up by itself: with a join PostgreSQL would rather read all customers of the store for every page.
 _CUSTOMERS = """
-    LEFT JOIN orders_customer c ON r.customer_woo_id > 0 AND c.store_id = %(store)s AND c.woo_id = r.customer_woo_id
-    LEFT JOIN orders_customer g ON r.customer_woo_id = 0 AND r.billing_email <> ''
-        AND g.store_id = %(store)s AND g.woo_id IS NULL AND g.email = r.billing_email
+    LEFT JOIN LATERAL (
+        SELECT id FROM orders_customer
+        WHERE r.customer_woo_id > 0 AND store_id = %(store)s AND woo_id = r.customer_woo_id LIMIT 1
+    ) c ON true
+    LEFT JOIN LATERAL (
+        SELECT id, joined_to_id FROM orders_customer
+        WHERE r.customer_woo_id = 0 AND r.billing_email <> ''
+            AND store_id = %(store)s AND woo_id IS NULL AND email = r.billing_email LIMIT 1
+    ) g ON true
 """
 
 _LINES = """

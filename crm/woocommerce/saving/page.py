@@ -1,26 +1,19 @@
 """What saving a page is, whatever it holds: map, compare with what is held, write what is newer, keep aside what is broken."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-import orjson
 from django.db import DataError, IntegrityError, transaction
 
 from crm.orders.locking import lock_mirror
 from crm.stores.models import Store
 
-from .. import mapping, values
 from ..models import KeptAside
-from ..values import MappingError, when_of
+from .items import HALF, Item, Prepared, joined, prepare
 from .statements import bound_cursor
-
-# A row's digest is that of its mapped fields, followed by that of the payload it was mapped from.
-HALF = 16
 
 
 @dataclass
@@ -47,24 +40,6 @@ class Saved:
     @property
     def written(self) -> int:
         return self.created + self.updated
-
-
-@dataclass(slots=True)
-class Item:
-    """One mapped object, with its JSON as PostgreSQL gets it."""
-
-    woo_id: int
-    row: dict
-    modified: datetime | None
-    # Of the mapped fields.
-    digest: str
-    json: bytes
-    is_trashed: bool
-    payload: dict
-    # Of all that the shop sent; empty if that can't be told.
-    source: str = ""
-    lines: bytes = b""
-    refunds: bytes = b""
 
 
 @dataclass(slots=True)
@@ -95,66 +70,11 @@ class Mirror:
         return ", ".join(f"{name} {type}" for name, type in self.columns.items())
 
 
-def make_item(row: dict, payload: dict, *, lines=(), refunds=()) -> Item:
-    """Encode a row and its children and take their digest."""
-    body = encode(row)
-    lines_body, refunds_body = encode(lines)[1:-1], encode(refunds)[1:-1]
-    digest = hashlib.md5(body, usedforsecurity=False)
-    digest.update(lines_body)
-    digest.update(refunds_body)
-    return Item(
-        woo_id=row["woo_id"],
-        row=row,
-        modified=when_of(row["date_modified_gmt"]),
-        digest=digest.hexdigest()[:HALF],
-        json=body,
-        is_trashed=row.get("status") == "trash",
-        payload=payload,
-        lines=lines_body,
-        refunds=refunds_body,
-    )
-
-
-def add(item: Item, **values) -> None:
-    """Give PostgreSQL more of an object than the shop's own words, which the digest was taken of."""
-    item.json = b"%b,%b" % (orjson.dumps(values)[:-1], item.json[1:])
-
-
-def encode(value: Any) -> bytes:
-    """JSON that PostgreSQL takes: it knows neither NUL nor half a surrogate, and orjson no number beyond 64 bits."""
-    try:
-        body = orjson.dumps(value)
-        return orjson.dumps(_cleaned(value)) if b"\\u0000" in body else body
-    except TypeError:
-        pass
-    try:
-        return orjson.dumps(_cleaned(value))
-    except (TypeError, RecursionError):
-        raise MappingError("object", None, "it is nested too deeply") from None
-
-
-def _cleaned(value):
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(item) for item in value]
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        return str(value)
-    return value
-
-
-def joined(bodies: Iterable[bytes]) -> str:
-    """JSON objects as the one parameter of a statement: a list."""
-    return (b"[" + b",".join(body for body in bodies if body) + b"]").decode()
-
-
 @transaction.atomic
 def save(
     mirror: Mirror,
     store: Store,
-    payloads: Iterable[dict],
+    payloads: Iterable[dict | Prepared],
     at: datetime,
     write: Callable[[list[Item], dict[int, Held]], tuple[int, int]],
     revive: bool = False,
@@ -165,8 +85,8 @@ def save(
     """
     saved = Saved()
     broken: list[tuple[dict, str]] = []
-    sources, same = _seen_before(mirror, store, payloads, saved)
-    items = _map(mirror, sources, saved, broken)
+    due_to_map, same = _seen_before(mirror, store, prepare(payloads), saved)
+    items = _map(mirror, due_to_map, saved, broken)
     lock_mirror(store)
     held = _held(mirror, store, list(items))
     due = [item for item in items.values() if _is_due(item, held.get(item.woo_id), revive, saved)]
@@ -178,47 +98,36 @@ def save(
     broken += refused
     keep_aside(mirror.resource, store, broken, at, saved)
     bad = {number for number, _error in saved.kept_aside}
-    good = [str(woo_id) for woo_id in same | set(items) if str(woo_id) not in bad]
-    KeptAside.objects.for_store(store).unresolved().filter(resource=mirror.resource, woo_id__in=good).update(
-        resolved_at=at
-    )
+    _resolve(mirror, store, [str(woo_id) for woo_id in same | set(items) if str(woo_id) not in bad], at)
     return saved
 
 
-def _seen_before(mirror, store, payloads, saved) -> tuple[list[tuple[Any, str]], set[int]]:
-    """The payloads that have to be mapped, with their digests; and the numbers of those that are held to the letter.
+def _resolve(mirror, store, numbers: list[str], at) -> None:
+    """What was kept aside and is mirrored by now waits no longer. In bare SQL: Django would write out each number."""
+    with bound_cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {KeptAside._meta.db_table} SET resolved_at = %s "
+            "WHERE store_id = %s AND resource = %s AND resolved_at IS NULL AND woo_id = ANY(%s::text[])",
+            [at, store.pk, mirror.resource, numbers],
+        )
+
+
+def _seen_before(mirror, store, prepared: list[Prepared], saved) -> tuple[list[Prepared], set[int]]:
+    """Those that have to be mapped, or are; and the numbers of those that are held to the letter.
 
     Mapping is most of the work of a page that brings nothing new. Looked up without the lock: an equal one changes nothing, whatever is held by now.
     """
-    sources = [(payload, source_of(payload)) for payload in payloads]
-    held = _held(mirror, store, [payload["id"] for payload, source in sources if source])
+    held = _held(mirror, store, [each.payload["id"] for each in prepared if each.source and not each.is_mapped])
     left, same = [], set()
-    for payload, source in sources:
-        known = held.get(payload["id"]) if source else None
-        if known is None or known.source != source or known.deleted_at:
-            left.append((payload, source))
+    for each in prepared:
+        known = held.get(each.payload["id"]) if each.source and not each.is_mapped else None
+        if known is None or known.source != each.source or known.deleted_at:
+            left.append(each)
             continue
-        same.add(payload["id"])
+        same.add(each.payload["id"])
         saved.unchanged += 1
         saved.newest = max(filter(None, [saved.newest, known.modified]), default=None)
     return left, same
-
-
-def source_of(payload: Any) -> str:
-    """A digest of what the shop sent and of what this program makes of it; empty if it can't be taken."""
-    if not isinstance(payload, dict) or not isinstance(payload.get("id"), int) or not values.whole(payload["id"]):
-        return ""
-    try:
-        body = orjson.dumps({key: value for key, value in payload.items() if key not in PASSING})
-    except (TypeError, RecursionError):
-        return ""
-    return hashlib.md5(body + PROGRAM, usedforsecurity=False).hexdigest()[:HALF]
-
-
-# Different each time it is asked for, or in a webhook, and not mapped.
-PASSING = ("_links", "related_ids")
-# A program that maps otherwise looks at everything anew.
-PROGRAM = (inspect.getsource(mapping) + inspect.getsource(values)).encode()
 
 
 def _note_sources(mirror, store, items, held) -> None:
@@ -241,17 +150,13 @@ def _note_sources(mirror, store, items, held) -> None:
             )
 
 
-def _map(mirror, sources, saved, broken) -> dict[int, Item]:
-    """The newest version of each object among the payloads."""
+def _map(mirror, prepared: list[Prepared], saved, broken) -> dict[int, Item]:
+    """The newest version of each object."""
     items: dict[int, Item] = {}
-    for payload, source in sources:
-        try:
-            if not isinstance(payload, dict):
-                raise MappingError("object", payload, "an object was expected")
-            item = mirror.map(payload)
-            item.source = source
-        except MappingError as error:
-            broken.append((payload, str(error)))
+    for each in prepared:
+        item = each.map(mirror.map).item
+        if item is None:
+            broken.append((each.payload, each.error))
             continue
         if item.modified and (saved.newest is None or item.modified > saved.newest):
             saved.newest = item.modified

@@ -13,7 +13,8 @@ from .. import mapping
 from ..models import KeptAside
 from ..values import MappingError, when_of
 from .deleting import add_up_refunds
-from .page import Saved, encode, keep_aside
+from .items import encode
+from .page import Saved, keep_aside
 from .statements import bound_cursor
 
 _REFUNDS = """

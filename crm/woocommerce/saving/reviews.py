@@ -6,7 +6,8 @@ from crm.orders.models import ProductReview
 from crm.stores.models import Store
 
 from .. import mapping
-from .page import Held, Item, Mirror, Saved, counts, make_item, save, upsert
+from .items import Item, make_item
+from .page import Held, Mirror, Saved, counts, save, upsert
 
 MIRROR = Mirror(
     resource="reviews",

@@ -5,6 +5,16 @@ import pytest
 from crm.woocommerce.pace import AGAIN, Pace
 
 
+def test_what_one_kind_of_object_took_says_nothing_about_another():
+    pace = Pace(4)
+    ask(pace, 20, lambda readers: 0.005)
+    pace.begin()
+
+    ask(pace, 20, lambda readers: 1.0)
+
+    assert pace.readers == 4
+
+
 def ask(pace, answers, seconds):
     """So many answers, each after `seconds(readers)`, to a saver that always waits for the next one."""
     for _ in range(answers):
