@@ -223,8 +223,10 @@ def test_only_programs_are_let_through_without_a_csrf_token():
     free = {str(route) for route in ALL if getattr(route.callback, "csrf_exempt", False)}
 
     assert {name for name in free if not name.startswith("api/")} - {
-        str(route) for route in ALL if route.pattern.startswith("api/")
-    # The last one changes nothing: a POST keeps the customer's token out of addresses.
+        str(route)
+        for route in ALL
+        if route.pattern.startswith("api/")
+        # The last one changes nothing: a POST keeps the customer's token out of addresses.
     } <= {"woocommerce-webhook", "preferences", "loyalty-display"}
 
 

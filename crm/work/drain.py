@@ -6,7 +6,7 @@ import traceback
 from datetime import datetime, timedelta
 
 from django.apps import apps
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -14,6 +14,9 @@ from . import leases
 from .models import DueWork, Wake
 
 logger = logging.getLogger(__name__)
+
+# What this process had claimed when the database went away. It lives, so nobody else may take these before their lease is over.
+_left_behind: list[list[DueWork]] = []
 
 
 class LeaseLost(Exception):
@@ -32,11 +35,16 @@ def drain(model: type[DueWork], at: datetime | None = None, seconds: float = 30)
     """
     # Before the first claim: a row that is committed after this asks for another drain.
     Wake.objects.filter(label=model._meta.label).delete()
+    _let_go(at or timezone.now())
     deadline = time.monotonic() + seconds
     claimed = 0
     while rows := claim(model, at or timezone.now()):
         claimed += len(rows)
-        _perform(model, rows, at)
+        try:
+            _perform(model, rows, at)
+        except DatabaseError:
+            _left_behind.append(rows)
+            raise
         if time.monotonic() > deadline:
             from .wake import wake
 
@@ -96,6 +104,13 @@ def _claim(model, queryset, at, limit):
         return list(model.objects.filter(pk__in=ids).order_by("due_at", "pk"))
 
 
+def _let_go(at: datetime) -> None:
+    """End the leases of what this process had to leave behind."""
+    while _left_behind:
+        _owned(_left_behind[-1]).update(leased_until=at - timedelta(seconds=1))
+        _left_behind.pop()
+
+
 def release_the_dead(at: datetime) -> int:
     """End the leases of processes of this machine that are no more; returns how many rows may be claimed again.
 
@@ -122,6 +137,9 @@ def _perform(model, rows, at):
     except LeaseLost:
         logger.warning("%s: lost the lease of %d rows", model._meta.label, len(rows))
     except Exception as error:
+        # A connection that was cut stays so until it is closed; then the next statement makes a new one.
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
         if len(rows) == 1:
             # An error that says of itself whether another attempt may help is written for people.
             permanent = getattr(error, "permanent", None)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import psutil
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -244,3 +244,44 @@ def test_a_schedule_that_fails_leaves_its_error(monkeypatch):
 
     run = ScheduleRun.objects.get(name="broken")
     assert run.finished_at and "no_such_function" in run.error
+
+
+def cut_once(seen):
+    """A handler that loses the database in the midst of its first work."""
+
+    def handler(events):
+        seen.append(len(events))
+        if len(seen) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    return handler
+
+
+@pytest.mark.django_db(transaction=True)
+def test_work_in_which_the_connection_was_cut_is_tried_again(handle, monkeypatch):
+    monkeypatch.setattr(Handling, "TRANSACTIONAL", False)
+    handle(cut_once([]))
+    owe(make_store())
+
+    drain.drain(Handling)
+
+    assert Handling.objects.get().state == "due"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_claimed_when_the_database_went_away_does_not_wait_for_its_lease(handle, monkeypatch):
+    monkeypatch.setattr(Handling, "TRANSACTIONAL", False)
+    handle(cut_once([]))
+    owe(make_store())
+    with monkeypatch.context() as away:
+        away.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+        away.setitem(connection.settings_dict, "PORT", "9")
+        with pytest.raises(DatabaseError):
+            drain.drain(Handling)
+    assert Handling.objects.get().state == "running"
+    monkeypatch.setattr(Handling, "TRANSACTIONAL", True)
+
+    drain.drain(Handling)
+
+    assert Handling.objects.get().state == "done"
