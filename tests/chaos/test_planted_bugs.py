@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -112,6 +113,7 @@ def say_sent_without_sending(patch):
 def push_without_looking(patch):
     patch.setattr(faults, "STANDARD", ["no answer after the work"])
     patch.setattr(OrderNote, "look", lambda self, client, push: None)
+    patch.setattr(OrderNote, "HANGS", timedelta(0))
 
 
 def leave_work_lying(patch):
@@ -135,7 +137,7 @@ PLANTED = {
     settle_no_points: ("points", 2),
     mail_twice: ("left 2 times", 2),
     say_sent_without_sending: ("said to be sent and never left", 2),
-    push_without_looking: ("made 2 times in the shop", 8),
+    push_without_looking: ("made 2 times in the shop", 12),
     leave_work_lying: ("is running", 2),
 }
 
