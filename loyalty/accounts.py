@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from crm.orders.models import Customer
 from crm.stores.models import Store
 
 from .models import Account
@@ -12,6 +13,11 @@ def open_accounts(store: Store, customer_ids: Iterable[int]) -> None:
     Account.objects.bulk_create(
         [Account(store=store, customer_id=pk) for pk in sorted(set(customer_ids))], ignore_conflicts=True
     )
+
+
+def account_of(store: Store, customer: Customer) -> Account | None:
+    """The points account of a person; a joined guest's is the customer's."""
+    return Account.objects.for_store(store).points().filter(customer_id=customer.joined_to_id or customer.pk).first()
 
 
 def lock(store: Store, customer_ids: Iterable[int]) -> dict[int, Account]:

@@ -11,6 +11,7 @@ from crm.stores import formats
 from crm.stores.models import Store
 
 from . import ledger, members
+from .days import falls_on, years_later
 from .ledger import Kind, Posting
 from .models import Birthday, LedgerEntry, Occasion, Program
 
@@ -29,14 +30,6 @@ class TooSoon(Exception):
     def __init__(self, on: date):
         super().__init__(f"not before {on}")
         self.on = on
-
-
-def falls_on(month: int, day: int, year: int) -> date:
-    """The day in a year; the 29th of February is the 1st of March in a year that has none."""
-    try:
-        return date(year, month, day)
-    except ValueError:
-        return date(year, 3, 1)
 
 
 @transaction.atomic
@@ -62,7 +55,7 @@ def enter(store: Store, customer: Customer, month: int, day: int, at: datetime) 
 def changeable_from(row: Birthday, store: Store) -> date:
     """A year after it was entered."""
     entered = row.set_at.astimezone(store.zone).date()
-    return falls_on(entered.month, entered.day, entered.year + 1)
+    return years_later(entered, 1)
 
 
 def next_gift(row: Birthday, store: Store, at: datetime) -> date:

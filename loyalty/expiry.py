@@ -9,7 +9,7 @@ Nothing expires while a customer is on hold, nor in the two weeks after, nor bef
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import QuerySet, Sum
@@ -20,8 +20,10 @@ from crm.events.recording import Fact
 from crm.messaging import holds, outbox
 from crm.orders.models import Customer
 from crm.stores.models import Store
+from crm.work.batches import batched
 
 from . import ledger, members, programs
+from .days import end_of
 from .models import Account, Lot, Program
 
 MAIL = "points-expiring"
@@ -112,12 +114,11 @@ def warn(program: Program, at: datetime) -> None:
     """Tell members 30 and 7 days before; what would go sooner without a word is kept until 7 days from now."""
     today = at.astimezone(program.store.zone).date()
     by_account = defaultdict(list)
-    for bucket in _buckets(program, _end_of(program.store, today + timedelta(days=max(NOTICES) + LOOK_AHEAD)), at):
+    for bucket in _buckets(program, end_of(program.store, today + timedelta(days=max(NOTICES) + LOOK_AHEAD)), at):
         by_account[bucket.account_id].append(bucket)
-    accounts = list(by_account.values())
-    for start in range(0, len(accounts), BATCH):
+    for accounts in batched(by_account.values(), BATCH):
         with transaction.atomic():
-            _warn(program.store, accounts[start : start + BATCH], today, at)
+            _warn(program.store, accounts, today, at)
 
 
 def _buckets(program, until, at) -> Iterator[Bucket]:
@@ -156,7 +157,7 @@ def _kept_until_told(store, buckets, told, today) -> list[Bucket]:
     for bucket in buckets:
         if bucket.day < first and not any(_key(bucket, stage) in told for stage in NOTICES):
             lots = Lot.objects.filter(account=bucket.account_id, expires_at=bucket.expires_at, is_open=True)
-            lots.update(expires_at=_end_of(store, first))
+            lots.update(expires_at=end_of(store, first))
             bucket.day = first
     merged: dict[date, Bucket] = {}
     for bucket in buckets:
@@ -209,7 +210,3 @@ def upcoming(store: Store, account_ids: Iterable[int], limit: int = 5) -> list[B
 def last_day(store: Store, expires_at: datetime) -> date:
     """The last day on which points can be spent that are gone from `expires_at` on."""
     return (expires_at - timedelta(microseconds=1)).astimezone(store.zone).date()
-
-
-def _end_of(store, day) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), store.zone)

@@ -4,10 +4,9 @@ Each row is posted once: it is marked in the transaction that posts it, its caus
 before is the same import. So the work may be killed anywhere and be begun again. `docs/loyalty-merchant.md` has the why.
 """
 
-from calendar import monthrange
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef, Sum
@@ -17,9 +16,11 @@ from crm.orders.locking import lock_mirror
 from crm.orders.models import Customer
 from crm.stores.models import Store, User
 from crm.work import wake
+from crm.work.batches import batched
 from crm.work.models import DueWork
 
 from . import expiry, ledger, members, programs, reading
+from .days import end_of, months_later
 from .models import BalanceImport, ImportRow, Program
 from .models.imports import DateOrder, Problem
 from .posting import Kind, Posting
@@ -118,14 +119,9 @@ def check(row: BalanceImport, at: datetime, progress: Callable[[int], None] = la
     row.rows.all().delete()
     done, problem = 0, ""
     try:
-        batch: list[ImportRow] = []
-        for found in _rows(row, at):
-            batch.append(found)
-            if len(batch) == CHECKED_AT_ONCE:
-                done = _keep(row, batch, done)
-                progress(done)
-                batch = []
-        done = _keep(row, batch, done)
+        for batch in batched(_rows(row, at), CHECKED_AT_ONCE):
+            done = _keep(row, batch, done)
+            progress(done)
     except reading.Unreadable as error:
         row.rows.all().delete()
         done, problem = 0, str(error)
@@ -168,20 +164,11 @@ def _idle_because(found: reading.Row, seen: dict[tuple, int], today: date) -> Wr
 def _expires_at(found: reading.Row, program: Program | None, store: Store, at: datetime) -> datetime | None:
     """The end of the day that the file says; else, where each earning expires for itself, by the day it was earned."""
     if found.expires:
-        return _end_of(found.expires, store)
+        return end_of(store, found.expires)
     if found.earned is None or program is None or program.expiry != Program.Expiry.LOT:
         return None
     # By the rule it may be over: nobody loses at once what they were just given.
-    return max(_end_of(_months_later(found.earned, program.expiry_months), store), at + expiry.NEW_RULE)
-
-
-def _end_of(day: date, store: Store) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), store.zone)
-
-
-def _months_later(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+    return max(end_of(store, months_later(found.earned, program.expiry_months)), at + expiry.NEW_RULE)
 
 
 def _keep(row, batch: list[ImportRow], done: int) -> int:

@@ -5,7 +5,7 @@ One statement reads each table of the ledger once, so that its figures are of on
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -13,8 +13,7 @@ from django.db import connection
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from crm.stores.models import Store
-
+from .days import midnight, months_later
 from .models import Program
 
 MONTHS = 24
@@ -128,16 +127,16 @@ _COLUMNS = {
 def report(program: Program, at: datetime) -> Liability:
     """What the programme owes at `at`, the 24 months until then, and the 12 months to come. One statement."""
     store = program.store
-    today = at.astimezone(store.zone).date()
-    since = _months_from(today, 1 - MONTHS)
+    this_month = at.astimezone(store.zone).date().replace(day=1)
+    since = months_later(this_month, 1 - MONTHS)
     found = Liability(program, at)
-    found.months = [Month(_months_from(since, n)) for n in range(MONTHS)]
-    found.expiring = [Expiring(_months_from(today, n), 0) for n in range(MONTHS_AHEAD)]
+    found.months = [Month(months_later(since, n)) for n in range(MONTHS)]
+    found.expiring = [Expiring(months_later(this_month, n), 0) for n in range(MONTHS_AHEAD)]
     parameters: dict[str, Any] = {
         "store": store.pk,
-        "months": [_midnight(row.month, store) for row in found.months],
+        "months": [midnight(store, row.month) for row in found.months],
         # What expires at the first moment of a month is lost with the last day of the month before.
-        "ahead": [_midnight(_months_from(today, n), store) + timedelta(microseconds=1) for n in range(1, MONTHS_AHEAD + 1)],
+        "ahead": [midnight(store, months_later(this_month, n)) + timedelta(microseconds=1) for n in range(1, MONTHS_AHEAD + 1)],
         "year_ago": at - OLD,
     }  # fmt: skip
     with connection.cursor() as cursor:
@@ -198,13 +197,3 @@ def _expect(found: Liability, granted: dict[bool, tuple[int, int]], fates: dict[
     else:
         return
     found.share = min(max(share, Decimal(0)), Decimal(1))
-
-
-def _months_from(day: date, months: int) -> date:
-    """The first day of the month so many months after (or before) the one of `day`."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, 1)
-
-
-def _midnight(day: date, store: Store) -> datetime:
-    return datetime.combine(day, time(), store.zone)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Count, F, Q, QuerySet, Sum
@@ -13,11 +13,11 @@ from crm.orders.models import Customer, Order
 from crm.stores import formats
 
 from . import members
+from .days import midnight, years_later
 from .models import Account, LedgerEntry, Program, Tier, TierStanding
+from .reckoning import VOID
 
 Measure, Window = Program.Measure, Program.Window
-# As for points: such an order was not kept.
-VOID = ("cancelled", "refunded", "failed")
 
 
 @dataclass
@@ -76,25 +76,14 @@ def year_of(program: Program, at: datetime) -> tuple[datetime, datetime]:
     zone = program.store.zone
     today = at.astimezone(zone).date()
     if program.tier_window == Window.CALENDAR:
-        return midnight(program, date(today.year, 1, 1)), midnight(program, date(today.year + 1, 1, 1))
-    return midnight(program, years_later(today, -1)), at + timedelta(microseconds=1)
+        return midnight(program.store, date(today.year, 1, 1)), midnight(program.store, date(today.year + 1, 1, 1))
+    return midnight(program.store, years_later(today, -1)), at + timedelta(microseconds=1)
 
 
 def year_end(program, at) -> date:
     """The first day after the year for which a tier is safe that is reached now."""
     today = at.astimezone(program.store.zone).date()
     return date(today.year + 1, 1, 1) if program.tier_window == Window.CALENDAR else years_later(today, 1)
-
-
-def years_later(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year + years)
-    except ValueError:
-        return date(day.year + years, 3, 1)
-
-
-def midnight(program, day) -> datetime:
-    return datetime.combine(day, time(), program.store.zone)
 
 
 def reached(tiers: list[Tier], figure: Decimal | int | None) -> Tier | None:
@@ -116,7 +105,7 @@ def progress(program: Program, customers: Iterable[int], at: datetime) -> Progre
     above = next((t for t in tiers if t.threshold > max(figure, tier.threshold if tier else Decimal(-1))), None)
     keep = Decimal(0)
     if standing:
-        year = midnight(program, years_later(standing.ends_on, -1)), midnight(program, standing.ends_on)
+        year = midnight(program.store, years_later(standing.ends_on, -1)), midnight(program.store, standing.ends_on)
         in_year = dict(figures(program, *year, [standing.customer_id])).get(standing.customer_id, Decimal(0))
         keep = max(standing.tier.threshold - in_year, Decimal(0))
     return Progress(

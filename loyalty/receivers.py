@@ -22,6 +22,14 @@ def _by_store(events):
         yield store, group
 
 
+def _orders(events) -> set[int]:
+    return {event.order_id for event in events if event.order_id}
+
+
+def _customers(events) -> set[int]:
+    return {event.customer_id for event in events if event.customer_id}
+
+
 @on("store.connected")
 def open_programs(events):
     for store, _events in _by_store(events):
@@ -54,14 +62,14 @@ def enrol_buyers(events):
 def settle_points(events):
     """Whatever happened to an order, its points follow from what it is now."""
     for store, group in _by_store(events):
-        earning.settle(store, {event.order_id for event in group if event.order_id})
+        earning.settle(store, _orders(group))
 
 
 @on("shipment.delivered", "order.completed")
 def date_points(events):
     """Its points become usable so many days after an order came."""
     for store, group in _by_store(events):
-        usable.set_dates(store, {event.order_id for event in group if event.order_id})
+        usable.set_dates(store, _orders(group))
 
 
 @on("customer.joined")
@@ -77,13 +85,13 @@ def merge_members(events):
 @on("order.paid", "points.earned", "member.joined")
 def lift_tiers(events):
     for store, group in _by_store(events):
-        tiers.check(store, {event.customer_id for event in group if event.customer_id}, timezone.now())
+        tiers.check(store, _customers(group), timezone.now())
 
 
 @on("member.left")
 def leave_tiers(events):
     for store, group in _by_store(events):
-        tiers.leave(store, {event.customer_id for event in group if event.customer_id}, timezone.now())
+        tiers.leave(store, _customers(group), timezone.now())
 
 
 @on(
@@ -98,7 +106,7 @@ def leave_tiers(events):
 )
 def follow_friends(events):
     for store, group in _by_store(events):
-        referrals.follow(store, {event.order_id for event in group if event.order_id}, timezone.now())
+        referrals.follow(store, _orders(group), timezone.now())
 
 
 @on("customer.joined")
@@ -117,7 +125,7 @@ def join_points(events):
 )
 def follow_codes(events):
     for store, group in _by_store(events):
-        redemptions.follow(store, {event.order_id for event in group if event.order_id})
+        redemptions.follow(store, _orders(group))
 
 
 @on("coupon.deleted")

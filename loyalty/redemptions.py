@@ -45,12 +45,7 @@ def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
         return redemption
     if redemption.state != State.READY or not redemption.code or _has_passed(redemption, at):
         raise CannotHandBack(_("This code can't be handed back any more."))
-    if (
-        Order.objects.for_store(store)
-        .filter(coupon_codes__contains=[redemption.code.lower()])
-        .exclude(_freed())
-        .exists()
-    ):
+    if Order.objects.for_store(store).with_coupon(redemption.code).exclude(_freed()).exists():
         raise CannotHandBack(_("There is an order with this code."))
     _ask_for_it(redemption, at)
     return redemption

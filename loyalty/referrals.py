@@ -24,9 +24,9 @@ from crm.stores.models import Store, User
 from . import ledger, mailboxes, members, programs
 from .ledger import Kind, Posting
 from .models import Referral, ReferralCode, ReferralTerms, Sighting
+from .reckoning import VOID
 
 State, Reason, Flag = Referral.State, Referral.Reason, Referral.Flag
-VOID = ("cancelled", "refunded", "failed")
 REWARDED, WELCOMED, DECLINED = "referral-rewarded", "referral-welcome", "referral-declined"
 REMEMBERED = timedelta(days=90)
 # One member's friends of one day; more is no circle of friends.

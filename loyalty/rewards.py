@@ -12,7 +12,6 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, TruncMonth
 from django.utils.translation import gettext as _
 
-from crm.orders.models import Customer
 from crm.stores.formats import money, number
 from crm.stores.models import Store
 
@@ -105,10 +104,6 @@ def conditions(terms: dict) -> list[str]:
 def version(reward: Reward) -> str:
     """Changes with the price and with whatever one gets for it."""
     return hashlib.sha256(json.dumps(reward.terms, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def account_of(store: Store, customer: Customer) -> Account | None:
-    return Account.objects.for_store(store).points().filter(customer_id=customer.joined_to_id or customer.pk).first()
 
 
 def offers(store: Store, account: Account | None, at: datetime) -> list[Offer]:

@@ -12,6 +12,7 @@ from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
 from . import earning, explaining, members
+from .accounts import account_of
 from .models import Account, LedgerEntry, Lot, Program
 
 
@@ -160,7 +161,7 @@ def for_staff(store: Store, customer: Customer | None, order: Order | None) -> d
     """`{account, lines, order, earned}`: the balance, the last movements and what the order earned; None without an account."""
     if customer is None:
         return None
-    account = Account.objects.for_store(store).filter(customer_id=customer.joined_to_id or customer.pk).first()
+    account = account_of(store, customer)
     if account is None:
         return None
     newest, _before = lines([account.pk], size=3)

@@ -17,10 +17,12 @@ from crm.events.recording import Fact
 from crm.messaging import outbox
 from crm.orders.models import Customer
 from crm.stores.models import Store
+from crm.work.batches import batched
 
 from . import ledger, members, programs
+from .days import midnight, years_later
 from .models import Account, Campaign, Program, Tier, TierChange, TierStanding
-from .reaching import figures, midnight, reached, year_end, year_of, years_later
+from .reaching import figures, reached, year_end, year_of
 
 Why = TierChange.Why
 REACHED, ENDING = "tier-reached", "tier-ending"
@@ -67,7 +69,7 @@ def nightly(store: Store, at: datetime) -> int:
     if not tiers:
         return changed
     found = figures(program, *year_of(program, at)).filter(figure__gte=tiers[0].threshold).order_by("owner")
-    for batch in _batches(found.iterator(chunk_size=BATCH)):
+    for batch in batched(found.iterator(chunk_size=BATCH), BATCH):
         with transaction.atomic():
             # Nothing happened just now: the tiers were changed, or this is the first look at them.
             changed += len(_lift(program, tiers, batch, at, announce=False))
@@ -95,17 +97,6 @@ def _today(program, at) -> date:
     return at.astimezone(program.store.zone).date()
 
 
-def _batches(rows):
-    batch = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def _lift(program, tiers, found, at, announce) -> list[TierChange]:
     targets = {owner: (tier, figure) for owner, figure in found if (tier := reached(tiers, figure))}
     taking_part = Customer.objects.filter(members.taking_part(program), pk__in=targets, joined_to=None)
@@ -129,10 +120,10 @@ def _end_year(program, tiers, ends_on, at) -> int:
     """Who reached the tier again in the year that ended has it for another; the others go down when grace and notice are over."""
     changed = 0
     ended = TierStanding.objects.filter(store=program.store, ends_on=ends_on).order_by("customer_id")
-    for ids in _batches(ended.values_list("customer_id", flat=True)):
+    for ids in batched(ended.values_list("customer_id", flat=True), BATCH):
         with transaction.atomic():
             held = {pk: row for pk, row in _held(program, ids).items() if row.ends_on == ends_on}
-            year = midnight(program, years_later(ends_on, -1)), midnight(program, ends_on)
+            year = midnight(program.store, years_later(ends_on, -1)), midnight(program.store, ends_on)
             then, now = (dict(figures(program, *window, held)) for window in (year, year_of(program, at)))
             moves, kept = [], []
             for pk, standing in held.items():
@@ -160,10 +151,10 @@ def _next_end(program, ends_on, at) -> date:
 
 def _tell_what_is_missing(program, tiers, ends_on, at):
     standings = TierStanding.objects.filter(store=program.store, ends_on=ends_on, warned_at=None)
-    for ids in _batches(standings.order_by("customer_id").values_list("customer_id", flat=True)):
+    for ids in batched(standings.order_by("customer_id").values_list("customer_id", flat=True), BATCH):
         with transaction.atomic():
             held = {pk: row for pk, row in _held(program, ids).items() if row.ends_on == ends_on and not row.warned_at}
-            year = midnight(program, years_later(ends_on, -1)), midnight(program, ends_on)
+            year = midnight(program.store, years_later(ends_on, -1)), midnight(program.store, ends_on)
             so_far = dict(figures(program, *year, held))
             short = [row for pk, row in held.items() if so_far.get(pk, 0) < row.tier.threshold]
             TierStanding.objects.filter(pk__in=[row.pk for row in short]).update(warned_at=at)

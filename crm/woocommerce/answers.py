@@ -14,8 +14,7 @@ from django.db import connection, transaction
 from crm.orders.locking import lock_mirror
 from crm.stores.models import Store
 
-from .saving import SAVERS, Saved
-from .saving.deleting import MODELS
+from .saving import MODELS, SAVERS, Saved
 from .values import MappingError, moment
 
 

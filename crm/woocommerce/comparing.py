@@ -6,23 +6,15 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from crm.orders.models import Coupon, Customer, Order, Product, ProductReview, Refund
+from crm.orders.models import Refund
 
 from . import answers, drift, mapping, walks
 from .client import endpoint_of
 from .models import Resource
 from .paging import Paging
-from .saving import SAVERS, forget_refunds, save_categories
+from .saving import MODELS, SAVERS, forget_refunds, save_categories
 from .values import MappingError
 from .walking import Walk
-
-MODELS = {
-    "orders": Order,
-    "products": Product,
-    "customers": Customer,
-    "coupons": Coupon,
-    "reviews": ProductReview,
-}
 
 # When it was changed, and when it was deleted.
 Known = tuple[datetime | None, datetime | None]

@@ -39,10 +39,7 @@ def sync_worked(store: Store, at: datetime) -> None:
 @transaction.atomic
 def writes_refused(store: Store, message: str, at: datetime) -> Incident:
     """The keys may read and not write. Told at once: only people can mend it, and what customers were promised waits."""
-    incident = _seen(store, Kind.WRITES, message, at)
-    if incident.told_at is None:
-        _tell(incident, "writes.refused", at)
-    return incident
+    return _seen_and_told(store, Kind.WRITES, "writes.refused", message, at)
 
 
 def writes_work(store: Store, at: datetime) -> None:
@@ -52,10 +49,7 @@ def writes_work(store: Store, at: datetime) -> None:
 
 @transaction.atomic
 def webhooks_repaired(store: Store, message: str, at: datetime) -> Incident:
-    incident = _seen(store, Kind.WEBHOOKS, message, at)
-    if incident.told_at is None:
-        _tell(incident, "webhooks.repaired", at)
-    return incident
+    return _seen_and_told(store, Kind.WEBHOOKS, "webhooks.repaired", message, at)
 
 
 def webhooks_are_well(store: Store, at: datetime) -> None:
@@ -74,6 +68,13 @@ def _seen(store, kind, message, at) -> Incident:
     if not is_new:
         incident.message, incident.last_seen_at = message, at
         incident.save(update_fields=["message", "last_seen_at"])
+    return incident
+
+
+def _seen_and_told(store, kind, event, message, at) -> Incident:
+    incident = _seen(store, kind, message, at)
+    if incident.told_at is None:
+        _tell(incident, event, at)
     return incident
 
 

@@ -1,13 +1,13 @@
 """Hints that an object of the shop may be other than it is held: rows that have it read again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import islice
 
 from django.db import connection
 
 from crm.orders.models import Order
 from crm.stores.models import Store
+from crm.work.batches import batched
 from crm.work.wake import wake
 
 from .models import Reread
@@ -54,9 +54,3 @@ def ask_for_all_notes(store: Store, at: datetime) -> int:
         ask(((store.pk, NOTES, number) for number in chunk), at)
         count += len(chunk)
     return count
-
-
-def batched(numbers: Iterable[int], size: int) -> Iterator[list[int]]:
-    numbers = iter(numbers)
-    while chunk := list(islice(numbers, size)):
-        yield chunk

@@ -20,8 +20,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
+from crm.work.batches import batched
 
-from . import comparing, connect, identity, incidents, rereads, runs, walks
+from . import comparing, connect, identity, incidents, runs, walks
 from .client import Client
 from .errors import WooCommerceError, named
 from .locks import Busy, alone
@@ -219,6 +220,6 @@ def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | 
         pks[resource].append(pk)
     for resource in STEPS:
         # Few at once: what is wrong with one may be its size.
-        for chunk in rereads.batched(pks[resource], 10):
+        for chunk in batched(pks[resource], 10):
             rows = KeptAside.objects.filter(pk__in=chunk).order_by("pk")
             SAVERS[resource](store, [kept.as_json() for kept in rows], at)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from crm.orders.models import Category, Customer, Order, Product, Refund
 from crm.stores.models import Store
+from crm.work.batches import batched
 
 from . import answers, drift
 from .client import PER_PAGE, Client, endpoint_of
@@ -249,6 +250,4 @@ def all_of(client: Client, endpoint: str) -> list[dict] | None:
 
 
 def chunks(numbers: Iterable[int]) -> Iterator[list[int]]:
-    numbers = list(numbers)
-    for start in range(0, len(numbers), PER_PAGE):
-        yield numbers[start : start + PER_PAGE]
+    return batched(numbers, PER_PAGE)

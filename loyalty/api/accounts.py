@@ -14,6 +14,7 @@ from crm.rest.views import StoreScopedMixin
 from .. import explaining, ledger
 from ..models import Account, LedgerEntry, Program
 from .adjustments import AdjustmentSerializer
+from .of_customers import OfAccountFilter
 
 
 class AccountSerializer(serializers.ModelSerializer):
@@ -88,11 +89,7 @@ class AccountFilter(filters.FilterSet):
         fields = ["customer", "customer_woo_id", "email", "tier"]
 
 
-class EntryFilter(filters.FilterSet):
-    account = filters.NumberFilter("account_id")
-    customer = filters.NumberFilter("account__customer_id")
-    customer_woo_id = filters.NumberFilter("account__customer__woo_id")
-    email = EmailFilter("account__customer__email")
+class EntryFilter(OfAccountFilter):
     order = filters.NumberFilter("order_id")
     created_after = filters.IsoDateTimeFilter("created_at", "gte")
     created_before = filters.IsoDateTimeFilter("created_at", "lt")

@@ -4,10 +4,10 @@ import django_filters as filters
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers, viewsets
 
-from crm.rest.filters import EmailFilter
 from crm.rest.views import StoreScopedMixin
 
 from ..models import Adjustment
+from .of_customers import OfAccountFilter
 
 
 class AdjustmentSerializer(serializers.ModelSerializer):
@@ -28,11 +28,7 @@ class AdjustmentSerializer(serializers.ModelSerializer):
         }
 
 
-class AdjustmentFilter(filters.FilterSet):
-    account = filters.NumberFilter("account_id")
-    customer = filters.NumberFilter("account__customer_id")
-    customer_woo_id = filters.NumberFilter("account__customer__woo_id")
-    email = EmailFilter("account__customer__email")
+class AdjustmentFilter(OfAccountFilter):
     asked_after = filters.IsoDateTimeFilter("asked_at", "gte")
     asked_before = filters.IsoDateTimeFilter("asked_at", "lt")
 

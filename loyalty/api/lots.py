@@ -4,10 +4,10 @@ import django_filters as filters
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers, viewsets
 
-from crm.rest.filters import EmailFilter
 from crm.rest.views import StoreScopedMixin
 
 from ..models import Lot
+from .of_customers import OfAccountFilter
 
 
 class LotSerializer(serializers.ModelSerializer):
@@ -26,11 +26,7 @@ class LotSerializer(serializers.ModelSerializer):
         }
 
 
-class LotFilter(filters.FilterSet):
-    account = filters.NumberFilter("account_id")
-    customer = filters.NumberFilter("account__customer_id")
-    customer_woo_id = filters.NumberFilter("account__customer__woo_id")
-    email = EmailFilter("account__customer__email")
+class LotFilter(OfAccountFilter):
     order = filters.NumberFilter("order_id")
     open = filters.BooleanFilter("is_open")
     pending = filters.BooleanFilter("released_at", "isnull")

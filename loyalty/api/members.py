@@ -9,13 +9,13 @@ from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from crm.orders.models import Customer
 from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
 from .. import members, programs, referrals
 from ..models import Member, Referral, Tier
+from .of_customers import ForCustomerSerializer
 
 
 class MemberSerializer(serializers.ModelSerializer):
@@ -30,14 +30,8 @@ class MemberSerializer(serializers.ModelSerializer):
         }
 
 
-class JoinSerializer(serializers.Serializer):
-    customer = serializers.IntegerField(help_text=_("The customer's `id`"))
-
-    def validate_customer(self, pk):
-        customer = Customer.objects.for_store(self.context["request"].auth.store).current().filter(pk=pk).first()
-        if customer is None:
-            raise serializers.ValidationError(_("There is no such customer."))
-        return customer
+class JoinSerializer(ForCustomerSerializer):
+    """Who is to take part."""
 
 
 class MemberFilter(filters.FilterSet):

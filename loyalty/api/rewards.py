@@ -10,13 +10,13 @@ from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from crm.orders.models import Customer
 from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
 from .. import redeeming, redemptions, rewards
 from ..models import Redemption, Reward
+from .of_customers import ForCustomerSerializer
 
 
 class RewardSerializer(serializers.ModelSerializer):
@@ -64,8 +64,7 @@ class RedemptionSerializer(serializers.ModelSerializer):
         )
 
 
-class RedeemSerializer(serializers.Serializer):
-    customer = serializers.IntegerField(help_text=_("The customer's `id`"))
+class RedeemSerializer(ForCustomerSerializer):
     reward = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     points = serializers.IntegerField(
         min_value=1, max_value=10**13, required=False, help_text=_("How many to spend, where the customer chooses")
@@ -73,13 +72,6 @@ class RedeemSerializer(serializers.Serializer):
     version = serializers.CharField(
         max_length=16, required=False, help_text=_("Of the reward as the customer saw it; another one now is refused")
     )
-
-    def validate_customer(self, pk):
-        customers = Customer.objects.for_store(self.context["request"].auth.store).current()
-        customer = customers.filter(pk=pk).first() if 0 < pk < 2**63 else None
-        if customer is None:
-            raise serializers.ValidationError(_("There is no such customer."))
-        return customer
 
 
 class RedemptionFilter(filters.FilterSet):

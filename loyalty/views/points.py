@@ -11,6 +11,7 @@ from crm.portal.access import customer_required
 from crm.stores import sheets
 
 from .. import expiry, members, reaching, rewards, statements, ways
+from ..accounts import account_of
 from ..models import Redemption
 
 NEWEST = 5
@@ -30,7 +31,7 @@ def points(request, slug):
         program = summary.program
         customers = list(request.customers)
         membership = members.membership(program, customers)
-        offers = rewards.offers(store, rewards.account_of(store, request.customer), at)
+        offers = rewards.offers(store, account_of(store, request.customer), at)
         progress = reaching.progress(program, [customer.pk for customer in customers], at)
         goal = min(
             (offer for offer in offers if offer.state == "missing"), key=lambda offer: offer.missing, default=None

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from crm.portal.access import customer_required
 
 from .. import members, programs, redeeming, redemptions, rewards
+from ..accounts import account_of
 from ..models import Redemption
 
 
@@ -38,7 +39,7 @@ def reward(request, slug, reward):
         except redeeming.CannotRedeem as error:
             return _shelf(request, str(error), 400 if isinstance(error, redeeming.BadToken) else 409)
         return redirect("loyalty-code", slug, taken.pk)
-    account = rewards.account_of(request.store, request.customer)
+    account = account_of(request.store, request.customer)
     offer = next((offer for offer in rewards.offers(request.store, account, at) if offer.reward.pk == reward), None)
     program = programs.of(request.store)
     if offer is None or offer.state != "ready" or not (program and program.active):
@@ -93,7 +94,7 @@ def _shelf(request, error="", status=200):
     program = programs.of(request.store)
     context = {"program": program, "error": error}
     if program:
-        account = rewards.account_of(request.store, request.customer)
+        account = account_of(request.store, request.customer)
         context |= {
             "is_member": members.membership(program, request.customers).is_member,
             "balance": account.balance if account else 0,
