@@ -17,6 +17,11 @@ _count = itertools.count(1)
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 
 
+def at(text):
+    """A moment in UTC: `at("2026-11-22T10:00")`."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
 def make_store(logo: bytes | None = None, **fields) -> Store:
     """A connected store; `logo` is a PNG's bytes."""
     n = next(_count)

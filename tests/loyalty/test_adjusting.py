@@ -16,11 +16,6 @@ State = Adjustment.State
 
 
 @pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
 def program(store):
     return make_program(store, adjust_limit=100)
 

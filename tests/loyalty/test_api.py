@@ -11,11 +11,6 @@ ACCOUNTS, ENTRIES = "/api/v1/loyalty/accounts/", "/api/v1/loyalty/entries/"
 
 
 @pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
 def account(store):
     make_program(store)
     return make_account(make_customer(store), 1250)

@@ -9,14 +9,10 @@ from django.utils import timezone
 from crm.messaging.models import Message
 from loyalty import birthdays, members
 from loyalty.models import Account, Birthday, LedgerEntry, Occasion, Program
-from tests.factories import make_customer, make_program, make_store, make_ticket, sign_in
+from tests.factories import at, make_customer, make_program, make_store, make_ticket, sign_in
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
-
-
-def at(text):
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @pytest.fixture

@@ -32,16 +32,6 @@ _number = itertools.count()
 
 
 @pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
-def program(store):
-    return make_program(store)
-
-
-@pytest.fixture
 def customer(store):
     return make_customer(store)
 

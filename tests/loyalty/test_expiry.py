@@ -1,6 +1,6 @@
 """Points expire by lot or by inactivity; nobody loses any unwarned, and nobody while they are on hold."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.utils import timezone
@@ -11,14 +11,10 @@ from crm.messaging.holds import Problem
 from crm.messaging.models import Message
 from loyalty import expiry, ledger, members
 from loyalty.models import Account, Lot
-from tests.factories import make_account, make_customer, make_program, make_staff, make_store, sign_in
+from tests.factories import at, make_account, make_customer, make_program, make_staff, make_store, sign_in
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-
-
-def at(text):
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @pytest.fixture

@@ -17,21 +17,11 @@ from loyalty import importing, ledger, proof, reading, statements
 from loyalty.importing import Stage, State
 from loyalty.models import Account, BalanceImport, ImportRow, LedgerEntry, Lot, Member
 from loyalty.models.imports import Problem
-from tests.factories import NOW, make_account, make_customer, make_guest, make_program, make_staff, make_store
+from tests.factories import NOW, make_account, make_customer, make_guest, make_staff, make_store
 
 pytestmark = pytest.mark.django_db
 ADMIN = "/admin/loyalty/balanceimport/"
 FILE = "email,points\nasha@x.example,100\nravi@x.example,250\n"
-
-
-@pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
-def program(store):
-    return make_program(store)
 
 
 @pytest.fixture

@@ -14,11 +14,6 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
 def account(store):
     return make_account(make_customer(store))
 

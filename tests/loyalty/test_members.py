@@ -39,11 +39,6 @@ def store():
 
 
 @pytest.fixture
-def program(store):
-    return make_program(store)
-
-
-@pytest.fixture
 def joining(store):
     return make_program(store, enrolment="join")
 

@@ -13,16 +13,10 @@ from tests.factories import (
     make_program,
     make_referral,
     make_staff,
-    make_store,
 )
 
 pytestmark = pytest.mark.django_db
 ROOT = "/api/v1/loyalty/"
-
-
-@pytest.fixture
-def store():
-    return make_store()
 
 
 @pytest.fixture

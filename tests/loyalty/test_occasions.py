@@ -8,19 +8,9 @@ from crm.orders.customers import join_guest
 from crm.work import drain
 from loyalty import members, receivers
 from loyalty.models import Account, LedgerEntry, Member, Occasion, Program
-from tests.factories import NOW, make_customer, make_guest, make_occasion, make_program, make_store
+from tests.factories import NOW, make_customer, make_guest, make_occasion
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
-def program(store):
-    return make_program(store)
 
 
 @pytest.fixture

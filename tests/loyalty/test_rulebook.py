@@ -17,22 +17,10 @@ from tests.factories import (
     make_earning_rule,
     make_order,
     make_product,
-    make_program,
     make_refund,
-    make_store,
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
-def program(store):
-    return make_program(store)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Tiers: up at once, down only when the year, the grace and the notice are over. By table, with an injected clock."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,6 +17,7 @@ from crm.work import drain
 from loyalty import ledger, members, reaching, tiers
 from loyalty.models import Account, Campaign, Tier, TierChange, TierStanding
 from tests.factories import (
+    at,
     make_account,
     make_customer,
     make_guest,
@@ -31,10 +32,6 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-
-
-def at(text):
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 @pytest.fixture

@@ -28,11 +28,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def store():
-    return make_store()
-
-
-@pytest.fixture
 def program(store):
     return make_program(store, rate=Decimal("0.1"), point_value=Decimal("0.10"))
 

@@ -9,15 +9,10 @@ from crm.orders.models import Order
 from crm.work import drain
 from loyalty import ledger, proof, tasks, usable
 from loyalty.models import Account, LedgerEntry, Lot
-from tests.factories import NOW, make_customer, make_order, make_program, make_refund, make_shipment, make_store
+from tests.factories import NOW, make_customer, make_order, make_program, make_refund, make_shipment
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def store():
-    return make_store()
 
 
 @pytest.fixture
