@@ -74,7 +74,7 @@ def hold_until_the_money_is_there(events):
 @on("refund.deleted")
 def lift_of_refunds_taken_back(events):
     for event in events:
-        holds.lift(event.store, [f"refund:{event.key}"], event.occurred_at)
+        holds.lift(event.store, [f"refund:{event.key.partition(':')[0]}"], event.occurred_at)
 
 
 @on("customer.joined")

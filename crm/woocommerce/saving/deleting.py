@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from crm.events.recording import Fact, record_many
+from crm.events.recording import Fact, record_again, record_many
 from crm.orders import erasing
 from crm.orders.locking import lock_mirror
 from crm.orders.models import Category, Coupon, Customer, Order, Product, ProductReview, Refund
@@ -103,7 +103,7 @@ def forget_refunds(store: Store, order_woo_id: int, present: Iterable[int], at: 
     if stale:
         Refund.objects.filter(pk__in=[refund.pk for refund in stale]).delete()
         add_up_refunds(store, [order_woo_id])
-        record_many(store, [_refund_deleted(refund, at) for refund in stale])
+        record_again(store, [_refund_deleted(refund, at) for refund in stale])
     return len(stale)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from crm.events.recording import Fact, record_many
+from crm.events.recording import Fact, record_again, record_many
 from crm.orders.models import Order
 from crm.stores.models import Store
 
@@ -17,6 +17,8 @@ from .. import mapping
 from ..values import when_of
 from .items import Item
 from .page import Held
+
+RECURRING = ("order.updated", "refund.deleted")
 
 
 class Before(NamedTuple):
@@ -62,7 +64,9 @@ def record_facts(
         )
         for fact in order_facts:
             fact.customer_id = customers.get(fact.order_id or 0)
-    record_many(store, facts + order_facts)
+    # Whoever follows an order must hear of each change, also when it goes to and fro.
+    record_many(store, facts + [fact for fact in order_facts if fact.type not in RECURRING])
+    record_again(store, [fact for fact in order_facts if fact.type in RECURRING])
 
 
 def deleted(

@@ -4,7 +4,7 @@ from datetime import datetime
 from django.db import DataError, IntegrityError, transaction
 
 from crm.events.models import Event
-from crm.events.recording import Fact, record_many
+from crm.events.recording import Fact, record_again, record_many
 from crm.orders.locking import lock_mirror
 from crm.orders.models import Order
 from crm.stores.models import Store
@@ -131,10 +131,10 @@ def _record(store, rows, order_ids, new, learned, at):
     """
     orders = Order.objects.in_bulk(set(order_ids.values()))
 
-    def fact(type, row, when, key=None):
+    def fact(type, row, when):
         order = orders[order_ids[row["woo_id"]]]
         data = {"amount": row["amount"], "currency": order.currency}
-        return Fact(type, key or str(row["woo_id"]), order.customer_id, order.pk, data, when)
+        return Fact(type, str(row["woo_id"]), order.customer_id, order.pk, data, when)
 
     rows = [(row, when_of(row["date_created_gmt"])) for row in rows if row["woo_id"] in order_ids]
     news = [(row, when) for row, when in rows if row["woo_id"] in new and when and when >= store.announce_from]
@@ -144,13 +144,7 @@ def _record(store, rows, order_ids, new, learned, at):
         .filter(type="order.refunded", key__in=[str(row["woo_id"]) for row, _when in rows])
         .values_list("key", flat=True)
     )
-    rows = [(row, when) for row, when in rows if str(row["woo_id"]) in told]
-    first = {event.key for event in record_many(store, [fact("refund.itemised", row, when) for row, when in rows])}
-    record_many(
-        store,
-        [
-            fact("refund.itemised", row, at, key=f"{row['woo_id']}:{at.timestamp():.6f}")
-            for row, _when in rows
-            if row["woo_id"] in learned and str(row["woo_id"]) not in first
-        ],
-    )
+    itemised = [fact("refund.itemised", row, when) for row, when in rows if str(row["woo_id"]) in told]
+    changed = {str(woo_id) for woo_id in learned}
+    record_many(store, [fact for fact in itemised if fact.key not in changed])
+    record_again(store, [fact for fact in itemised if fact.key in changed])

@@ -102,3 +102,16 @@ def test_a_refund_that_was_gone_and_came_back_is_told_again_once_its_lines_are_k
         save_refunds(store, [refund(5, 900, amount="39.00")], NOW + timedelta(minutes=1))
 
     assert [event.key.partition(":")[0] for event in told] == ["900", "900"]
+
+
+def test_an_order_that_changes_to_and_fro_is_told_of_each_time(store):
+    """A late webhook may bring a refund back that was deleted; who reckons points must hear when it is gone again."""
+    listed = {"refunds": [{"id": 900, "reason": "", "total": "-39.00"}]}
+
+    for second, change in enumerate([{}, listed, {}, listed, {}]):
+        save_orders(store, [order(5, f"2026-06-15T12:00:0{second}", **change)], NOW)
+        save_orders(store, [order(5, f"2026-06-15T12:00:0{second}", **change)], NOW)
+
+    told = [event.type for event in Event.objects.filter(store=store).order_by("pk")]
+    assert told.count("order.updated") == 4
+    assert told.count("refund.deleted") == 2
