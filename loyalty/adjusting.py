@@ -19,7 +19,7 @@ class AlreadyDecided(Exception):
 
 
 class NotYours(Exception):
-    """Who asked for an adjustment can't approve it."""
+    """Who asked for an adjustment, by hand or with a key of their own, can't approve it."""
 
 
 @transaction.atomic
@@ -82,7 +82,7 @@ def approve(adjustment: Adjustment, by: User, *, at: datetime | None = None) -> 
 @transaction.atomic
 def refuse(adjustment: Adjustment, by: User, *, at: datetime | None = None) -> Adjustment:
     """Close an adjustment that waits without posting it. Who asked may withdraw it. Raises AlreadyDecided."""
-    withdrawn = adjustment.asked_by_id == by.pk
+    withdrawn = by.pk == adjustment.asking_person_id
     adjustment = _decide(adjustment, None if withdrawn else by, at or now())
     adjustment.state = Adjustment.State.REFUSED
     adjustment.save(update_fields=["state", "decided_by", "decided_at"])
@@ -97,7 +97,7 @@ def _decide(adjustment, by, at):
     )
     if adjustment.state != Adjustment.State.WAITING:
         raise AlreadyDecided(adjustment.get_state_display())
-    if by is not None and by.pk == adjustment.asked_by_id:
+    if by is not None and by.pk == adjustment.asking_person_id:
         raise NotYours
     adjustment.decided_by, adjustment.decided_at = by, at
     return adjustment

@@ -132,7 +132,17 @@ class ApiKeyAdmin(StoreScopedAdmin):
     def get_fields(self, request, obj=None):
         if obj is None:
             return ["store", "name", "scopes", "expires_at"]
-        return ["name", "store", "prefix_shown", "scopes", "expires_at", "created_at", "last_used_at", "revoked_at"]
+        return [
+            "name",
+            "store",
+            "prefix_shown",
+            "scopes",
+            "expires_at",
+            "issued_to",
+            "created_at",
+            "last_used_at",
+            "revoked_at",
+        ]
 
     def get_readonly_fields(self, request, obj=None):
         # What a key may do is settled when it is made; another need is another key.
@@ -147,7 +157,7 @@ class ApiKeyAdmin(StoreScopedAdmin):
         if change:
             obj.save(update_fields=["name"])
             return
-        row, request.new_api_key = ApiKey.issue(obj.store, obj.name, obj.scopes, obj.expires_at)
+        row, request.new_api_key = ApiKey.issue(obj.store, obj.name, obj.scopes, obj.expires_at, to=request.user)
         obj.pk, obj.prefix = row.pk, row.prefix
 
     def response_add(self, request, obj, post_url_continue=None):

@@ -224,6 +224,15 @@ class ApiKey(models.Model):
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=30, choices=Scope), verbose_name=_("scopes"), default=list)
     created_at = models.DateTimeField(_("created at"), default=now, editable=False)
+    # Who holds the key: what it asks for, this person can't approve. Empty for one a command made.
+    issued_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("issued to"),
+    )
     last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, editable=False)
@@ -243,10 +252,13 @@ class ApiKey(models.Model):
         return hashlib.sha256(key.encode()).hexdigest()
 
     @classmethod
-    def issue(cls, store: Store, name: str, scopes: list[str], expires_at=None) -> tuple["ApiKey", str]:
+    def issue(
+        cls, store: Store, name: str, scopes: list[str], expires_at=None, *, to: User | None = None
+    ) -> tuple["ApiKey", str]:
         """Make a key; returns the row and the key itself, which can't be read again."""
         key = f"pp_{secrets.token_urlsafe(32)}"
         row = cls.objects.create(
-            store=store, name=name, prefix=key[:9], digest=cls.digest_of(key), scopes=scopes, expires_at=expires_at
-        )
+            store=store, name=name, prefix=key[:9], digest=cls.digest_of(key), scopes=scopes, expires_at=expires_at,
+            issued_to=to,
+        )  # fmt: skip
         return row, key

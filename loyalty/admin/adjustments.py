@@ -74,7 +74,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "adjustment": adjustment,
             "waiting": adjustment.state == Adjustment.State.WAITING,
-            "own": adjustment.asked_by_id == request.user.pk,
+            "own": adjustment.asking_person_id == request.user.pk,
             "back": page,
         }
         return render(request, "admin/loyalty/adjustment/decide.html", context)

@@ -10,13 +10,12 @@ from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
 from .. import redeeming, redemptions, rewards
 from ..models import Redemption, Reward
-from .of_customers import ForCustomerSerializer
+from .of_customers import ForCustomerSerializer, OfAccountFilter
 
 
 class RewardSerializer(serializers.ModelSerializer):
@@ -74,15 +73,15 @@ class RedeemSerializer(ForCustomerSerializer):
     )
 
 
-class RedemptionFilter(filters.FilterSet):
-    customer = filters.NumberFilter("account__customer_id")
-    email = EmailFilter("account__customer__email")
+class RedemptionFilter(OfAccountFilter):
     reward = filters.NumberFilter("reward_id")
     kind = filters.ChoiceFilter(field_name="reward__kind", choices=Reward.Kind.choices)
+    created_after = filters.IsoDateTimeFilter("created_at", "gte")
+    created_before = filters.IsoDateTimeFilter("created_at", "lt")
 
     class Meta:
         model = Redemption
-        fields = ["customer", "email", "reward", "kind", "state"]
+        fields = ["account", "customer", "customer_woo_id", "email", "reward", "kind", "state"]
 
 
 class RewardViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):

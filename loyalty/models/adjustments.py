@@ -72,3 +72,8 @@ class Adjustment(models.Model):
     def asker(self):
         """The member of staff, or the key of the program."""
         return self.asked_by or self.asked_by_key
+
+    @property
+    def asking_person_id(self) -> int | None:
+        """Who must not approve it: the member of staff, or whom the program's key was issued to."""
+        return self.asked_by_key.issued_to_id if self.asked_by_key else self.asked_by_id

@@ -8,7 +8,7 @@ from django.db import IntegrityError, connections, transaction
 
 from loyalty import adjusting, ledger
 from loyalty.models import Account, Adjustment, LedgerEntry
-from tests.factories import NOW, make_account, make_customer, make_program, make_staff, make_store
+from tests.factories import NOW, make_account, make_api_key, make_customer, make_program, make_staff, make_store
 from tests.loyalty.test_ledger import in_threads
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +58,16 @@ def test_beyond_the_limit_it_waits_for_another_person(account, asker, other, poi
     assert (approved.state, balance()) == (State.POSTED, 1000 + points)
     with pytest.raises(adjusting.AlreadyDecided):
         adjusting.approve(adjustment, other)
+
+
+def test_who_holds_a_programs_key_cant_approve_what_it_asks_for(store, account, asker, other):
+    key, _secret = make_api_key(store, to=asker)
+    first, second = (ledger.adjust(account, 101, "Generous", key, at=NOW) for _ in range(2))
+
+    with pytest.raises(adjusting.NotYours):
+        adjusting.approve(first, asker)
+    assert adjusting.refuse(first, asker).decided_by is None
+    assert adjusting.approve(second, other).state == State.POSTED
 
 
 def test_many_small_ones_count_together_for_a_day(account, asker, other):

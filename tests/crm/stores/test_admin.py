@@ -165,6 +165,7 @@ def test_a_new_key_is_shown_once(owner, store):
     row = ApiKey.objects.get()
     assert row.digest == ApiKey.digest_of(key)
     assert (row.store, row.scopes) == (store, ["orders:read", "events:read"])
+    assert row.issued_to.pk == int(owner.session["_auth_user_id"])
     for url in (reverse("admin:stores_apikey_changelist"), reverse("admin:stores_apikey_change", args=[row.pk])):
         assert key not in owner.get(url).content.decode()
     assert key not in str(owner.session.items())

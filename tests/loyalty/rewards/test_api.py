@@ -23,6 +23,13 @@ def test_a_program_takes_a_reward_once_for_its_key(api_client, account, reward):
     assert balance(account) == 150
     row = api.get("/api/v1/loyalty/redemptions/", data={"customer": account.customer_id}).json()["results"][0]
     assert row == first.json()
+    for filters, found in (
+        ({"customer_woo_id": account.customer.woo_id}, 1),
+        ({"customer_woo_id": 987654}, 0),
+        ({"created_after": row["created_at"]}, 1),
+        ({"created_before": row["created_at"]}, 0),
+    ):
+        assert len(api.get("/api/v1/loyalty/redemptions/", data=filters).json()["results"]) == found
 
 
 def test_a_program_is_told_why_not(api_client, account, reward):
