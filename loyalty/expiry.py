@@ -40,16 +40,18 @@ BATCH = 1000
 
 _END_OF_DAY = "((date_trunc('day', ({}) AT TIME ZONE %(zone)s) + interval '1 day') AT TIME ZONE %(zone)s)"
 _LATER = _END_OF_DAY.format("(({}) AT TIME ZONE %(zone)s + make_interval(months => %(months)s)) AT TIME ZONE %(zone)s")
+# Money that customers have here is no gift of the programme: its rule takes nothing of it.
+_CREDIT = "SELECT id FROM loyalty_account WHERE store_id = %(store)s AND unit <> 'points'"
 # Each lot for itself: dated once, and a change of the rule does not date it anew.
 _DATE_LOTS = f"""
     UPDATE loyalty_lot SET expires_at = greatest({_LATER.format("released_at")}, %(earliest)s)
-    WHERE store_id = %(store)s AND is_open AND released_at IS NOT NULL AND expires_at IS NULL
+    WHERE store_id = %(store)s AND is_open AND released_at IS NOT NULL AND expires_at IS NULL AND account_id NOT IN ({_CREDIT})
 """
 # All lots of an account together: whatever brings or takes points by the customer's doing moves the day on.
 _DATE_ACCOUNTS = f"""
     WITH active AS (
         SELECT account_id, max(created_at) AS last_at FROM loyalty_ledgerentry
-        WHERE store_id = %(store)s AND kind NOT IN ('expire', 'reverse') GROUP BY account_id
+        WHERE store_id = %(store)s AND kind NOT IN ('expire', 'reverse') AND account_id NOT IN ({_CREDIT}) GROUP BY account_id
     ), due AS (
         SELECT account_id, greatest({_LATER.format("last_at")}, %(earliest)s) AS expires_at FROM active
     )
@@ -84,7 +86,7 @@ def run(store: Store, at: datetime) -> int:
     date_lots(program)
     postpone(store, at)
     warn(program, at)
-    spare = Account.objects.for_store(store).filter(customer__in=holds.held(store, at))
+    spare = Account.objects.for_store(store).points().filter(customer__in=holds.held(store, at))
     return ledger.expire(store, at, spare=list(spare.values_list("pk", flat=True)))
 
 

@@ -142,7 +142,7 @@ def enrol_buyers(program: Program, paid: Iterable[tuple[int, datetime]]) -> list
 @transaction.atomic
 def keep_holders(store: Store, at: datetime) -> int:
     """A programme is to be joined from now on: whoever holds an account and did not leave is a member already."""
-    accounts = Account.objects.for_store(store).filter(customer__joined_to=None)
+    accounts = Account.objects.for_store(store).points().filter(customer__joined_to=None)
     without = accounts.exclude(Exists(Member.objects.filter(customer=OuterRef("customer"))))
     rows = [
         Member(store=store, customer_id=customer_id, joined_at=min(opened, at), joined_by=Way.AUTOMATIC)

@@ -20,10 +20,10 @@ from psycopg.types.json import Jsonb
 from crm.events import recording
 from crm.events.models import Handling
 from crm.events.recording import Fact
-from crm.stores.formats import number
 from crm.stores.models import Store
 from crm.work.wake import wake
 
+from . import units
 from .models import Account, LedgerEntry
 
 Kind = LedgerEntry.Kind
@@ -36,6 +36,15 @@ BULK = 4
 
 class InsufficientPoints(Exception):
     """The account has fewer points than asked for; the message is for people."""
+
+    def __init__(self, balance: int, asked: int, unit: str = Account.Unit.POINTS):
+        self.balance, self.asked = balance, asked
+        said = (
+            _("There are %(balance)s points, %(points)s were asked for.")
+            if unit == Account.Unit.POINTS
+            else _("There is credit of %(balance)s, %(points)s were asked for.")
+        )
+        super().__init__(said % {"balance": units.shown(balance, unit), "points": units.shown(asked, unit)})
 
 
 @dataclass
@@ -72,7 +81,11 @@ def post(
     `fields` are further ones of `Posting`.
     """
     posting = Posting(account.pk, kind, points, cause, note=note, created_by_id=by and by.pk, rule=rule or {}, **fields)
-    entries, known = _post([posting], at or now(), announce=True)
+    # Of credit nobody is told as of points: events about points would be read as such.
+    try:
+        entries, known = _post([posting], at or now(), announce=not account.is_credit)
+    except InsufficientPoints as error:
+        raise InsufficientPoints(error.balance, error.asked, account.unit) from None
     entry = entries[0] if entries else LedgerEntry.objects.get(pk=known[0])
     entry.account = account
     return entry
@@ -106,10 +119,7 @@ def _post(postings: list[Posting], at: datetime, announce: bool) -> tuple[list[L
         entries, known, refused = _made(postings, _rows(postings, at, announce), at)
     if refused:
         # The database has posted nothing, so that an outer transaction is as good as before.
-        raise InsufficientPoints(
-            _("There are %(balance)s points, %(points)s were asked for.")
-            % {"balance": number(refused[1]), "points": number(-refused[0])}
-        )
+        raise InsufficientPoints(refused[1], -refused[0])
     return entries, known
 
 

@@ -135,6 +135,6 @@ def preview(program: Program, thresholds: list[Decimal], at: datetime) -> list[i
     counts: Counter[int] = Counter()
     for _owner, figure in found.filter(owner__in=theirs.values("pk")).iterator(chunk_size=5000):
         counts[sum(figure >= threshold for threshold in thresholds)] += 1
-    everyone = Account.objects.for_store(program.store).filter(unit=Account.Unit.POINTS, customer__in=theirs).count()
+    everyone = Account.objects.for_store(program.store).points().filter(customer__in=theirs).count()
     above = sum(counts[place] for place in range(1, len(thresholds) + 1))
     return [max(everyone - above, 0), *(counts[place] for place in range(1, len(thresholds) + 1))]

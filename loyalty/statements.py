@@ -64,7 +64,10 @@ def summary(store: Store, customers) -> Summary | None:
         return None
     program.store = store  # spares a query, and `worth` asks for the currency
     rows = list(
-        Account.objects.for_store(store).filter(customer__in=customers).values_list("pk", "balance", "tier", "pending")
+        Account.objects.for_store(store)
+        .points()
+        .filter(customer__in=customers)
+        .values_list("pk", "balance", "tier", "pending")
     )
     balance = sum(row[1] for row in rows)
     return Summary(
@@ -127,7 +130,7 @@ def for_mail(store: Store, customer: Customer | None, order: Order | None) -> di
     if program is None or customer is None:
         return {}
     owner_id = customer.joined_to_id or customer.pk
-    balance = Account.objects.filter(customer_id=owner_id).values_list("balance", flat=True).first() or 0
+    balance = Account.objects.points().filter(customer_id=owner_id).values_list("balance", flat=True).first() or 0
     earned = 0
     if order is not None:
         posted = LedgerEntry.objects.filter(order=order, kind__in=[LedgerEntry.Kind.EARN, LedgerEntry.Kind.REVERSE])

@@ -65,7 +65,7 @@ def nightly(store: Store, at: datetime) -> int:
     changed = _drop_those_who_left(program, at)
     # A tier was deleted, and with it the standings.
     in_none = ~Exists(TierStanding.objects.filter(customer=OuterRef("customer")))
-    Account.objects.for_store(store).exclude(tier="").filter(in_none).update(tier="")
+    Account.objects.for_store(store).points().exclude(tier="").filter(in_none).update(tier="")
     if not tiers:
         return changed
     found = figures(program, *year_of(program, at)).filter(figure__gte=tiers[0].threshold).order_by("owner")
@@ -247,7 +247,7 @@ def _mark_accounts(store, moves):
     for move in moves:
         by_key.setdefault(move.tier.key if move.tier else "", []).append(move.customer_id)
     for key, ids in sorted(by_key.items()):
-        Account.objects.for_store(store).filter(customer__in=ids).update(tier=key)
+        Account.objects.for_store(store).points().filter(customer__in=ids).update(tier=key)
 
 
 def _tell(store, changes):

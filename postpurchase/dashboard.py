@@ -129,8 +129,10 @@ def push_figures(store: Store) -> list[Figure]:
 
 
 def loyalty_figures(store: Store) -> list[Figure]:
-    balance = Account.objects.for_store(store).aggregate(
-        points=Sum("balance", default=0), members=Count("pk", filter=Q(balance__gt=0))
+    balance = (
+        Account.objects.for_store(store)
+        .points()
+        .aggregate(points=Sum("balance", default=0), members=Count("pk", filter=Q(balance__gt=0)))
     )
     return [
         Figure(

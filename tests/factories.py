@@ -204,6 +204,15 @@ def make_account(customer, points=0) -> Account:
     return account
 
 
+def make_credit(customer, amount=0, currency="INR") -> Account:
+    """Store credit: an account of money, with so many of the currency's smallest units on it."""
+    account = Account.objects.create(store=customer.store, customer=customer, unit=currency)
+    if amount:
+        ledger.post(account, "adjust", amount, "opening")
+        account.refresh_from_db()
+    return account
+
+
 def make_earning_rule(thing, rate, **fields):
     """Another rate for a product, a variation or a category; switched on unless told."""
     from loyalty.models import EarningRule

@@ -20,7 +20,7 @@ from crm.orders.admin import link_to
 from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 
-from .. import explaining, ledger
+from .. import explaining, ledger, units
 from ..models import Account, LedgerEntry, Program
 from ..models.program import worth_of
 
@@ -36,7 +36,9 @@ KIND_COLOURS = {
 
 
 def signed(entry: LedgerEntry) -> str:
-    """`+85`, and that they are pending as far as they are."""
+    """`+85`, or `+₹5.00` of credit, and that they are pending as far as they are."""
+    if entry.account.is_credit:
+        return f"{'+' if entry.moved > 0 else ''}{units.shown(entry.moved, entry.account.unit)}"
     if entry.kind == LedgerEntry.Kind.RELEASE:
         return _("%(points)s usable") % {"points": formats.number(entry.points)}
     points = f"{'+' if entry.moved > 0 else ''}{formats.number(entry.moved)}"
@@ -88,7 +90,7 @@ class AccountAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request):
         value = Program.objects.filter(store=OuterRef("store")).values("point_value")
-        return super().get_queryset(request).annotate(point_value=Subquery(value))
+        return super().get_queryset(request).points().annotate(point_value=Subquery(value))
 
     def has_adjust_permission(self, request, object_id=None):
         account = self.get_queryset(request).filter(pk=object_id).first() if object_id else None
@@ -223,7 +225,7 @@ class AccountAdmin(ReadOnlyAdmin):
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnlyAdmin):
-    list_display = ["when", "customer_shown", "kind_shown", "points_shown", "balance_after", "title", "store"]
+    list_display = ["when", "customer_shown", "kind_shown", "points_shown", "balance_shown", "title", "store"]
     list_display_links = ["when"]
     list_select_related = ["account__customer", "order", "store"]
     list_filter = [("store", StoreFilter), "kind", ("created_at", RangeDateTimeFilter)]
@@ -234,10 +236,10 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     list_per_page = 50
     fields = [
-        "when", "account_link", "kind", "points_shown", "shortfall", "balance_after", "order_link", "explanation", "note",
+        "when", "account_link", "kind", "points_shown", "shortfall", "balance_shown", "order_link", "explanation", "note",
         "cause", "created_by", "rule",
     ]  # fmt: skip
-    readonly_fields = ["when", "account_link", "points_shown", "order_link", "explanation"]
+    readonly_fields = ["when", "account_link", "points_shown", "balance_shown", "order_link", "explanation"]
 
     def lookup_allowed(self, lookup, value, request=None):
         return lookup == "account__id__exact" or super().lookup_allowed(lookup, value, request)
@@ -265,6 +267,10 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     @display(description=_("Points"), ordering="points")
     def points_shown(self, entry):
         return signed(entry)
+
+    @display(description=_("Balance after"))
+    def balance_shown(self, entry):
+        return units.shown(entry.balance_after, entry.account.unit)
 
     @display(description=_("What for"))
     def title(self, entry):

@@ -104,7 +104,7 @@ class AccountViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Account.objects.select_related("customer", "store")
+    queryset = Account.objects.points().select_related("customer", "store")
     serializer_class = AccountSerializer
     filterset_class = AccountFilter
 
@@ -149,6 +149,8 @@ class EntryViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = LedgerEntry.objects.select_related("account__customer", "order")
+    queryset = LedgerEntry.objects.filter(account__unit=Account.Unit.POINTS).select_related(
+        "account__customer", "order"
+    )
     serializer_class = EntrySerializer
     filterset_class = EntryFilter

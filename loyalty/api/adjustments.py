@@ -6,7 +6,7 @@ from rest_framework import serializers, viewsets
 
 from crm.rest.views import StoreScopedMixin
 
-from ..models import Adjustment
+from ..models import Account, Adjustment
 from .of_customers import OfAccountFilter
 
 
@@ -42,6 +42,8 @@ class AdjustmentViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Adjustment.objects.select_related("account__customer", "asked_by", "asked_by_key")
+    queryset = Adjustment.objects.filter(account__unit=Account.Unit.POINTS).select_related(
+        "account__customer", "asked_by", "asked_by_key"
+    )
     serializer_class = AdjustmentSerializer
     filterset_class = AdjustmentFilter

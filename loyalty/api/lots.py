@@ -6,7 +6,7 @@ from rest_framework import serializers, viewsets
 
 from crm.rest.views import StoreScopedMixin
 
-from ..models import Lot
+from ..models import Account, Lot
 from .of_customers import OfAccountFilter
 
 
@@ -43,6 +43,6 @@ class LotViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Lot.objects.select_related("account")
+    queryset = Lot.objects.filter(account__unit=Account.Unit.POINTS).select_related("account")
     serializer_class = LotSerializer
     filterset_class = LotFilter

@@ -14,7 +14,7 @@ from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
 from .. import redeeming, redemptions, rewards
-from ..models import Redemption, Reward
+from ..models import Account, Redemption, Reward
 from .of_customers import ForCustomerSerializer, OfAccountFilter
 
 
@@ -99,7 +99,7 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Redemption.objects.select_related("account__customer")
+    queryset = Redemption.objects.filter(account__unit=Account.Unit.POINTS).select_related("account__customer")
     serializer_class = RedemptionSerializer
     filterset_class = RedemptionFilter
 

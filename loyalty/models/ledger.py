@@ -20,9 +20,15 @@ class AccountQuerySet(LedgerQuerySet):
     def points(self):
         return self.filter(unit=Account.Unit.POINTS)
 
+    def credit(self):
+        return self.exclude(unit=Account.Unit.POINTS)
+
 
 class Account(models.Model):
-    """What a customer holds of one unit. Its sums are caches that the database moves when it posts, and nothing else does."""
+    """What a customer holds of one unit. Its sums are caches that the database moves when it posts, and nothing else does.
+
+    The unit is points, or a currency: then the account is store credit, and its numbers are of the currency's smallest unit.
+    """
 
     class Unit(models.TextChoices):
         POINTS = "points", _("Points")
@@ -31,7 +37,7 @@ class Account(models.Model):
     customer = models.ForeignKey(
         Customer, models.RESTRICT, related_name="accounts", db_index=False, verbose_name=_("customer")
     )
-    unit = models.CharField(_("unit"), max_length=10, choices=Unit, default=Unit.POINTS, editable=False)
+    unit = models.CharField(_("unit"), max_length=10, default=Unit.POINTS, editable=False)
     # No index: each posting would have to move it, and a store's accounts are soon sorted.
     balance = models.BigIntegerField(_("balance"), default=0, editable=False)
     # The key of the tier that the customer is in; empty without tiers.
@@ -52,10 +58,19 @@ class Account(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["customer", "unit"], name="account_once_per_unit"),
             models.CheckConstraint(condition=Q(pending__gte=0), name="account_pending_not_negative"),
+            # Credit is money: nobody owes the shop any.
+            models.CheckConstraint(
+                condition=Q(unit="points") | Q(unit__regex="^[A-Z]{3}$", balance__gte=0),
+                name="account_of_points_or_money",
+            ),
         ]
 
     def __str__(self):
         return str(self.customer)
+
+    @property
+    def is_credit(self) -> bool:
+        return self.unit != self.Unit.POINTS
 
 
 class LedgerEntry(models.Model):

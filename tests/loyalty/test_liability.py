@@ -137,7 +137,7 @@ def test_another_store_and_another_unit_do_not_count_and_it_is_one_statement(
 ):
     ledger.earn(account, 10, "review:1")
     ledger.earn(make_account(make_customer(make_store())), 999, "review:1")
-    credit = Account.objects.create(store=program.store, customer=account.customer, unit="credit")
+    credit = Account.objects.create(store=program.store, customer=account.customer, unit="INR")
     ledger.earn(credit, 777, "gift card")
 
     with django_assert_num_queries(1):

@@ -250,7 +250,7 @@ def test_what_a_guest_spent_comes_back_to_the_customer(store):
 
 
 def test_a_second_unit_is_an_account_of_its_own(store, account):
-    credit = Account.objects.create(store=store, customer=account.customer, unit="credit")
+    credit = Account.objects.create(store=store, customer=account.customer, unit="INR")
     ledger.earn(credit, 500, "gift card")
 
     assert (held(account), held(credit)) == ((0, 0), (500, 0))
