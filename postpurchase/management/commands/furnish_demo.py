@@ -1,4 +1,4 @@
-"""Give the demo's store a brand, its customers the points of their past year, and the help desk something to answer."""
+"""Give the demo's store a brand and a points programme, its customers the points of their past year, and the help desk something to answer."""
 
 from datetime import timedelta
 
@@ -13,6 +13,8 @@ from crm.work import drain
 from loyalty.models import ShopDisplay
 from support import tickets
 from support.models import Ticket
+
+from .. import demo_programme
 
 BRAND = {
     "brand_color": "#9a3412",
@@ -32,7 +34,9 @@ QUESTIONS = [
 
 
 class Command(BaseCommand):
-    help = "For make demo: brand, points for past orders, a few tickets. Does nothing the second time."
+    help = (
+        "For make demo: brand, points programme, points for past orders, a few tickets. Does nothing the second time."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument("slug")
@@ -47,7 +51,9 @@ class Command(BaseCommand):
         Store.objects.filter(pk=store.pk).update(**BRAND)
         # The programme is made by a handler of the shop's connection, and no worker runs yet.
         drain.drain(Handling)
+        demo_programme.open_for(store)
         call_command("award_history", slug, apply=True, verbosity=0)
+        demo_programme.place_members(store)
         orders = (
             Order.objects.for_store(store)
             .existing()
