@@ -11,6 +11,7 @@ from django.db.models import BigIntegerField, Count, DecimalField, Q, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, TruncMonth
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm.stores.formats import money, number
 from crm.stores.models import Store
@@ -35,7 +36,7 @@ class Offer:
 
     @property
     def conditions(self) -> list[str]:
-        return conditions(self.reward.terms)
+        return conditions(self.reward.terms) + limits(self.reward)
 
 
 class BadChoice(Exception):
@@ -98,6 +99,21 @@ def conditions(terms: dict) -> list[str]:
         said.append(_("The code is valid for %(days)s days.") % {"days": number(terms["valid_days"])})
         if terms.get("returns_expired"):
             said.append(_("If it expires unused, your points come back."))
+    return said
+
+
+def limits(reward: Reward) -> list[str]:
+    """How often it can be had, in sentences. Not of what was taken already."""
+    said = []
+    if many := reward.per_customer:
+        said.append(
+            ngettext("Once for each customer.", "Up to %(count)s times for each customer.", many)
+            % {"count": number(many)}
+        )
+    if many := reward.per_year:
+        said.append(ngettext("Once a year.", "Up to %(count)s times a year.", many) % {"count": number(many)})
+    if many := reward.stock:
+        said.append(ngettext("Only %(count)s left.", "Only %(count)s left.", many) % {"count": number(many)})
     return said
 
 

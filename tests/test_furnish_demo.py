@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 def test_the_demo_has_a_brand_points_and_tickets_and_is_furnished_once():
     store = make_store()
     Program.objects.get_or_create(store=store)
-    make_product(store, price=90)
+    make_product(store, price=190)
     for _ in range(5):
         make_order(store, make_customer(store), lines=[{}], total=12000, date_paid_gmt=timezone.now())
 

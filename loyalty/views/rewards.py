@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -12,7 +13,7 @@ from crm.portal.access import customer_required
 
 from .. import members, programs, redeeming, redemptions, rewards
 from ..accounts import account_of
-from ..models import Redemption
+from ..models import Redemption, Reward
 
 
 @never_cache
@@ -44,6 +45,8 @@ def reward(request, slug, reward):
     program = programs.of(request.store)
     if offer is None or offer.state != "ready" or not (program and program.active):
         return redirect("loyalty-rewards", slug)
+    if "points" not in request.GET and offer.reward.kind == Reward.Kind.EXCHANGE:
+        return redirect(f"{reverse('loyalty-rewards', args=[slug])}#reward-{reward}")
     try:
         terms = rewards.agreed(offer.reward, _points(request))
     except rewards.BadChoice as error:

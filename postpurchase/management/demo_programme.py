@@ -44,7 +44,11 @@ def open_for(store: Store) -> None:
     for place, reward in enumerate(REWARDS):
         level = levels.get(reward.get("tier", ""))
         Reward.objects.create(store=store, position=place, **(reward | {"tier": level}))
-    gift = Product.objects.filter(store=store, parent=None, type="simple", price__gt=0).order_by("price").first()
+    gift = (
+        Product.objects.filter(store=store, parent=None, type="simple", status="publish", price__gt=100)
+        .order_by("price")
+        .first()
+    )
     if gift:
         Reward.objects.create(store=store, position=len(REWARDS), kind="product", product=gift, points=1200)
 

@@ -92,6 +92,7 @@ def test_nobody_sees_or_hands_back_the_code_of_somebody_else(visit, account, rew
 def test_points_are_chosen_on_the_shelf_and_shown_as_money_before_they_are_spent(visit, account):
     reward = make_reward(account.store, 100, kind="exchange", amount=10, step=50)
     page = visit().content.decode()
+    assert visit(f"{reward.pk}/").url.endswith(f"#reward-{reward.pk}") and f'id="reward-{reward.pk}"' in page
     assert 'min="100" max="250" step="50"' in page and "₹10.00 off for each 100 points" in page
 
     asked = visit(f"{reward.pk}/?points=150")
@@ -107,6 +108,14 @@ def test_points_are_chosen_on_the_shelf_and_shown_as_money_before_they_are_spent
 
     visit(f"{reward.pk}/", token=token_on(asked))
     assert balance(account) == 100
+
+
+def test_limits_are_said_before_they_are_met(visit, account):
+    make_reward(account.store, 100, per_customer=1, per_year=3, stock=7)
+
+    page = words(visit())
+
+    assert "Once for each customer. Up to 3 times a year. Only 7 left. Choose this" in page
 
 
 def test_a_stale_page_is_told_so(visit, account, reward):
