@@ -4,6 +4,7 @@ It waits for the end of its input. The run holds the other end of that pipe, and
 belongs to the run is known by the folder in its environment.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -17,22 +18,24 @@ from postpurchase import database
 
 
 def stand(folder: Path) -> subprocess.Popen:
-    """Have a process wait for this one's end, then clear `folder`. It keeps no terminal: Ctrl-C is not for it."""
+    """Have a process clear `folder` now, and again at this one's end. It keeps no terminal: Ctrl-C is not for it.
+
+    Waits for the end of another run in the same folder.
+    """
     command = [sys.executable, "-m", "postpurchase.chaos.guard", str(folder)]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        cwd=database.FOLDER.parents[1],
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-    )
+    pipe, root = subprocess.PIPE, database.FOLDER.parents[1]
+    guard = subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=root, start_new_session=True)
+    assert guard.stdout is not None
+    guard.stdout.readline()
+    return guard
 
 
 def dismiss(guard: subprocess.Popen) -> None:
     """Let it do its work now; returns when that is done."""
-    assert guard.stdin is not None
+    assert guard.stdin is not None and guard.stdout is not None
     guard.stdin.close()
     guard.wait(60)
+    guard.stdout.close()
 
 
 def clear(folder: Path) -> None:
@@ -55,6 +58,16 @@ def belongs(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
+def main(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{folder}.lock", "w") as lock:
+        # One run at a time: the guard of one that was killed may still be at work.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        clear(folder)
+        print("ready", flush=True)
+        sys.stdin.read()
+        clear(folder)
+
+
 if __name__ == "__main__":
-    sys.stdin.read()
-    clear(Path(sys.argv[1]))
+    main(Path(sys.argv[1]))

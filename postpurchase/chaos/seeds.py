@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from django.db import connections
+from django.db import connection, connections
 
 from postpurchase.bench.figures import Figure
 
@@ -80,17 +80,12 @@ def main(seeds: Iterable[int]) -> None:
 
 
 def outcomes(seeds: Iterable[int]) -> Iterator[tuple[int, "Outcome", float]]:
-    from . import simulation
+    from . import machine, simulation
 
-    connection = connections["default"]
-    template, own = connection.settings_dict["NAME"], f"seeds_{os.getpid()}"
+    own = f"seeds_{os.getpid()}"
     for seed in seeds:
         began = time.monotonic()
-        connection.close()
-        with connection._nodb_cursor() as cursor:  # type: ignore[attr-defined]
-            cursor.execute(f"DROP DATABASE IF EXISTS {own}")
-            cursor.execute(f"CREATE DATABASE {own} TEMPLATE {template}")
-        connection.settings_dict["NAME"] = own
+        machine.use_copy(own)
         with connection.cursor() as cursor:
             # Nobody pulls the plug on these; waiting for the disk would be most of their time.
             cursor.execute(f"ALTER DATABASE {own} SET synchronous_commit = off")

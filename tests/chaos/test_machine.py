@@ -13,12 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_what_a_run_has_started_ends_with_it_even_by_sigkill(tmp_path):
     folder = tmp_path / "chaos"
-    folder.mkdir()
     run = f"""
 import os, subprocess, sys
 from pathlib import Path
 from postpurchase.chaos import guard
-guard.stand(Path({str(folder)!r}))
+folder = Path({str(folder)!r})
+guard.stand(folder)
+folder.mkdir()
 sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
 print(subprocess.Popen(sleeper, env=os.environ | {{"VAR_DIR": {str(folder)!r}}}, stdout=subprocess.DEVNULL).pid, flush=True)
 os.kill(os.getpid(), 9)

@@ -28,7 +28,8 @@ class Command(BaseCommand):
         if unknown := [name for name in scenario if name not in scenarios.SCENARIOS]:
             raise CommandError(f"No scenario is called {', '.join(unknown)}.")
         asked = Options(seed=seed, seeds=seeds, is_short=short, say=self.stderr.write)
-        measured = []
+        measured: list[figures.Figure] = []
+        path = settings.VAR_DIR / "chaos.json"
         # What fails is the subject: the figures say what became of it.
         logging.disable(logging.CRITICAL)
         try:
@@ -36,12 +37,16 @@ class Command(BaseCommand):
                 for name in scenario or scenarios.SCENARIOS:
                     began = time.monotonic()
                     self.stderr.write(f"{name}: {scenarios.SCENARIOS[name].says} …")
-                    measured += scenarios.SCENARIOS[name].run(place, asked)
+                    place.fresh()
+                    found = scenarios.SCENARIOS[name].run(place, asked)
+                    measured += found
+                    # A long run that is stopped has told what it knew.
+                    figures.write(measured, path)
+                    if broken := [figure for figure in found if not figure.met]:
+                        self.stderr.write(figures.table(broken))
                     self.stderr.write(f"{name}: {time.monotonic() - began:.0f} s")
         finally:
             logging.disable(logging.NOTSET)
-        path = settings.VAR_DIR / "chaos.json"
-        figures.write(measured, path)
         self.stdout.write(figures.table(measured))
         self.stdout.write(f"\nSeed {seed}. Written to {path}")
         if broken := [figure.name for figure in measured if not figure.met]:
