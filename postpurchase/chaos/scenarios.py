@@ -1,11 +1,11 @@
-"""The scenarios by name, what each says, and how it is run."""
+"""The scenarios by name: what each says, and its figures in full and in short."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from postpurchase.bench.figures import Figure
 
-from . import ledger, points
+from . import hearing, identity, killing, ledger, points, reading, seeds, storm
 from .machine import Machine
 
 
@@ -26,14 +26,47 @@ class Scenario:
     run: Callable[[Machine, Options], list[Figure]]
 
 
-def _seeds(machine: Machine, options: Options) -> list[Figure]:
-    from . import seeds
+def killed(machine: Machine, options: Options) -> list[Figure]:
+    size = options.size
+    return storm.killed(machine, options.seed, size(10_000, 400), size(2_000, 80), kills=size(20, 2))
 
-    return seeds.measure(machine, options.seed, options.seeds, options.say)
+
+def drift(machine: Machine, options: Options) -> list[Figure]:
+    return reading.drift(options.seed, pages=options.size(500, 40))
+
+
+def poison(machine: Machine, options: Options) -> list[Figure]:
+    return reading.poison(options.seed, options.size(3_000, 300), options.size(100, 20))
+
+
+def clocks(machine: Machine, options: Options) -> list[Figure]:
+    return reading.clocks(options.seed, rounds=options.size(10, 2))
+
+
+def permutations(machine: Machine, options: Options) -> list[Figure]:
+    return hearing.permutations(options.seed, options.size(10_000, 100))
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "seeds": Scenario("a small shop and all its trouble, in one process, by seed", _seeds),
+    "seeds": Scenario(
+        "a small shop and all its trouble, in one process, by seed",
+        lambda machine, options: seeds.measure(machine, options.seed, options.seeds, options.say),
+    ),
+    "S1": Scenario("webhooks while the web and the worker are killed", killed),
+    "S3": Scenario("a shop that changes while it is read", drift),
+    "S5": Scenario("a poisonous order on each page", poison),
+    "S6": Scenario("clocks that are wrong", clocks),
+    "S7": Scenario("webhooks in any order", permutations),
+    "S8": Scenario(
+        "webhooks that the shop has switched off", lambda machine, options: hearing.switched_off(options.seed)
+    ),
+    "S9": Scenario(
+        "two hosts that sync one shop",
+        lambda machine, options: killing.two_hosts(machine, options.seed, options.size(20_000, 6_000)),
+    ),
+    "S10": Scenario(
+        "revoked keys, and a copy of the shop", lambda machine, options: identity.wrong_shops(options.seed)
+    ),
     "L1": Scenario(
         "points that many spend at once, and answers that get lost",
         lambda machine, options: ledger.spending(options.seed, options.size(1000, 20), options.size(64, 16)),
