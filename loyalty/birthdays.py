@@ -3,14 +3,14 @@
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, F
+from django.db.models import F
 
 from crm.messaging import outbox
 from crm.orders.models import Customer
 from crm.stores import formats
 from crm.stores.models import Store
 
-from . import ledger, members
+from . import ledger, members, occasions
 from .days import falls_on, years_later
 from .ledger import Kind, Posting
 from .models import Birthday, LedgerEntry, Occasion, Program
@@ -66,18 +66,11 @@ def next_gift(row: Birthday, store: Store, at: datetime) -> date:
     return day if day >= earliest else falls_on(row.month, row.day, earliest.year + 1)
 
 
-def points_on(store: Store) -> int:
-    """What a birthday is worth at present; 0 where the store gives nothing."""
-    running = Program.objects.for_store(store).filter(active=True)
-    gift = Occasion.objects.for_store(store).filter(Exists(running), kind=Occasion.Kind.BIRTHDAY, active=True)
-    return gift.values_list("points", flat=True).first() or 0
-
-
 @transaction.atomic
 def give(store: Store, at: datetime) -> int:
     """Post the gifts of the birthdays of the last days that have none yet; returns how many. A year's gift is given once."""
     program = Program.objects.for_store(store).select_related("store").first()
-    points = points_on(store)
+    points = occasions.points_for(store, Occasion.Kind.BIRTHDAY)
     if program is None or not points:
         return 0
     today = at.astimezone(store.zone).date()

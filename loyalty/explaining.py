@@ -47,6 +47,8 @@ def title(entry: LedgerEntry) -> str:
             "sign_up": _("You joined"),
             "review": _("Your review"),
             "survey": _("Your answer to our questions"),
+            "profile": _("Your complete profile"),
+            "social_share": _("You told others about us"),
         }[occasion]
     return {
         Kind.EARN: _("Earned"),

@@ -1,4 +1,4 @@
-"""Points for something else than buying: for joining, for a review (whatever it says), for an answer to our questions.
+"""Points for something else than buying: for joining, for a review (whatever it says), for an answer to our questions, and so on.
 
 Which of them are given at all, and how much, is said by the store's `Occasion` rows. The cause of an entry names the fact, so that the same
 fact gives points once, however often its event comes.
@@ -23,7 +23,9 @@ from .models import LedgerEntry, Occasion, Program, RuleVersion
 
 Kind = Occasion.Kind
 # What is rewarded here, and how a fact is named in an entry's cause.
-PREFIXES: dict[str, str] = {Kind.SIGN_UP: "sign-up", Kind.REVIEW: "review", Kind.SURVEY: "survey"}
+PREFIXES: dict[str, str] = {
+    Kind.SIGN_UP: "sign-up", Kind.REVIEW: "review", Kind.SURVEY: "survey", Kind.PROFILE: "profile", Kind.SOCIAL_SHARE: "share",
+}  # fmt: skip
 # Birthdays have a page of their own, and rules of their own.
 OFFERED = [*PREFIXES, Kind.BIRTHDAY]
 
@@ -53,6 +55,16 @@ def active(store: Store) -> list[Occasion]:
     ]
 
 
+def points_for(store: Store, kind: str) -> int:
+    """What an occasion is worth at present; 0 where the store gives nothing."""
+    return next((occasion.points for occasion in active(store) if occasion.kind == kind), 0)
+
+
+def cause(kind: str, key: str) -> str:
+    """Names a fact in the ledger."""
+    return f"{PREFIXES[kind]}:{key}"
+
+
 @transaction.atomic
 def award(store: Store, kind: str, facts: Iterable[Fact]) -> list[LedgerEntry]:
     """Give the store's points for these facts; returns the new entries. A constant number of statements.
@@ -75,12 +87,12 @@ def award(store: Store, kind: str, facts: Iterable[Fact]) -> list[LedgerEntry]:
     postings = []
     for fact in facts:
         owner = owners[fact.customer_id]
-        cause = f"{PREFIXES[kind]}:{fact.key}"
-        if cause in {cause for cause, _at in done[owner]} or not months.take(owner, fact.at):
+        name = cause(kind, fact.key)
+        if name in {name for name, _at in done[owner]} or not months.take(owner, fact.at):
             continue
-        done[owner].append((cause, fact.at))
+        done[owner].append((name, fact.at))
         rule = {"occasion": kind, "points": occasion.points, "version": version.pk, "at": fact.at.isoformat()}
-        postings.append(Posting(accounts[owner].pk, EntryKind.EARN, occasion.points, cause, rule=rule))
+        postings.append(Posting(accounts[owner].pk, EntryKind.EARN, occasion.points, name, rule=rule))
     return ledger.post_many(postings)
 
 
@@ -94,11 +106,11 @@ def _owners(program, customer_ids) -> dict[int, int]:
 def _done(store, kind, owners) -> dict[int, list[tuple[str, datetime]]]:
     """Cause and time of each of the kind's entries, by the customer who has the points now."""
     done: dict[int, list[tuple[str, datetime]]] = defaultdict(list)
-    entries = LedgerEntry.objects.for_store(store).filter(kind=EntryKind.EARN, cause__startswith=f"{PREFIXES[kind]}:")
+    entries = LedgerEntry.objects.for_store(store).filter(kind=EntryKind.EARN, cause__startswith=cause(kind, ""))
     for path in ("account__customer", "account__customer__joined_to"):
         rows = entries.filter(**{f"{path}__in": set(owners)}).values_list(path, "cause", "rule__at")
-        for owner, cause, at in rows:
-            done[owner].append((cause, datetime.fromisoformat(at)))
+        for owner, name, at in rows:
+            done[owner].append((name, datetime.fromisoformat(at)))
     return done
 
 

@@ -3,7 +3,7 @@ from itertools import islice
 
 from django.utils import timezone
 
-from . import asking, birthdays, expiry, importing, members, proof, redemptions, referrals, tiers, usable
+from . import asking, birthdays, expiry, importing, members, profiles, proof, redemptions, referrals, tiers, usable
 from .models import Program
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def release() -> None:
 def each_hour() -> None:
     """What is due by a store's own clock: gifts, rewards for friends, points of those who left, codes whose day has passed."""
     asking.forget(timezone.now())
-    _in_each_store(birthdays.give, referrals.reward, members.drop_points, redemptions.expire)
+    _in_each_store(birthdays.give, profiles.reward, referrals.reward, members.drop_points, redemptions.expire)
 
 
 def each_night() -> None:

@@ -13,6 +13,7 @@ urlpatterns = [
     path("s/<slug:slug>/membership/join/", members.join, name="loyalty-join"),
     path("s/<slug:slug>/membership/leave/", members.leave, name="loyalty-leave"),
     path("s/<slug:slug>/membership/birthday/", members.birthday, name="loyalty-birthday"),
+    path("s/<slug:slug>/membership/share/", members.share, name="loyalty-share"),
     path("s/<slug:slug>/membership/link/", members.link, name="loyalty-link"),
     path("s/<slug:slug>/invite/<str:code>/", members.invited, name="loyalty-invited"),
     path("s/<slug:slug>/rewards/", rewards.shelf, name="loyalty-rewards"),

@@ -80,7 +80,9 @@ def _occasions(program) -> list[Way]:
     said: dict[str, str] = {
         Occasion.Kind.REVIEW: _("Write a review of what you bought"),
         Occasion.Kind.SURVEY: _("Answer our questions about an order"),
+        Occasion.Kind.PROFILE: _("Complete your profile"),
         Occasion.Kind.BIRTHDAY: _("Have your birthday"),
+        Occasion.Kind.SOCIAL_SHARE: _("Tell others about us"),
     }
     # Whoever reads this has joined.
     return [

@@ -234,6 +234,7 @@ ROUTES = {
     "loyalty-membership": Kind(portal.get, portal.post),
     "loyalty-join": portal_act,
     "loyalty-link": portal_act,
+    "loyalty-share": portal_act,
     "loyalty-invited": Kind(answers(200), answers(400), {"anonymous": "ownedbya"}, frozenset({"ownedbya"})),
     "loyalty-leave": portal_act,
     "loyalty-birthday": Kind(portal_act.get, answers(302, customers=400, customer_elsewhere=403)),

@@ -8,15 +8,16 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from crm.portal.access import customer_required, with_store
 from crm.stores import formats, links
 
-from .. import birthdays, expiry, members, programs, reaching, referrals
+from .. import birthdays, expiry, members, occasions, profiles, programs, reaching, referrals, sharing
 from ..forms import BirthdayForm, FriendForm
-from ..models import Account, Birthday, Member, Referral
+from ..models import Account, Birthday, Member, Occasion, Referral
 
 Way = Member.Way
 
@@ -59,21 +60,36 @@ def leave(request, slug):
 @require_POST
 @customer_required
 def birthday(request, slug):
-    program = _program(request)
+    program, at = _program(request), timezone.now()
     if not members.membership(program, request.customers).is_member:
         raise Http404
     form = BirthdayForm(request.POST)
     if not form.is_valid():
         return _membership_page(request, form, status=400)
     try:
-        birthdays.enter(
-            request.store, request.customer, form.cleaned_data["month"], form.cleaned_data["day"], timezone.now()
-        )
+        row = birthdays.enter(request.store, request.customer, form.cleaned_data["month"], form.cleaned_data["day"], at)
     except birthdays.TooSoon as error:
         form.add_error(None, _("You can change it again from %(day)s on.") % {"day": formats.day(error.on)})
         return _membership_page(request, form, status=400)
+    profiles.reward(request.store, at, [row.customer_id])
     messages.success(request, _("Saved."))
     return redirect("loyalty-membership", slug)
+
+
+@require_POST
+@customer_required
+def share(request, slug):
+    """Who told others says so here: that others were told can't be seen from here."""
+    program = _program(request)
+    if not members.membership(program, request.customers).is_member:
+        raise Http404
+    points = sharing.share(request.store, request.customer, timezone.now())
+    if points:
+        said = ngettext("Thank you! %(points)s point is yours.", "Thank you! %(points)s points are yours.", points)
+        messages.success(request, said % {"points": formats.number(points)})
+    else:
+        messages.success(request, _("Thank you!"))
+    return redirect(f"{reverse('loyalty-membership', args=[slug])}#share")
 
 
 @require_POST
@@ -120,8 +136,13 @@ def _membership_page(request, form=None, status=200):
     if program:
         customers = list(request.customers)
         row = Birthday.objects.filter(customer__in=customers).first()
-        gift = birthdays.points_on(store)
+        worth = {occasion.kind: occasion.points for occasion in occasions.active(store)}
+        gift = worth.get(Occasion.Kind.BIRTHDAY, 0)
         accounts = Account.objects.for_store(store).points().filter(customer__in=customers)
+        terms = referrals.terms_of(store)
+        code = referrals.code_of(request.customer) if terms else ""
+        address = links.address(reverse("loyalty-invited", args=[store.slug, code])) if code else ""
+        profile, share = worth.get(Occasion.Kind.PROFILE, 0), worth.get(Occasion.Kind.SOCIAL_SHARE, 0)
         context |= {
             "membership": members.membership(program, customers),
             "form": form or BirthdayForm(initial={"day": row.day, "month": row.month} if row else {}),
@@ -130,10 +151,15 @@ def _membership_page(request, form=None, status=200):
             "next_gift": row and gift and birthdays.next_gift(row, store, at),
             "progress": reaching.progress(program, [customer.pk for customer in customers], at),
             "expiring": expiry.upcoming(store, accounts.values("pk")),
-            "terms": (terms := referrals.terms_of(store)),
-            "code": terms and (code := referrals.code_of(request.customer)),
-            "link": terms and code and links.address(reverse("loyalty-invited", args=[store.slug, code])),
+            "terms": terms,
+            "code": code,
+            "link": address,
             "friends": referrals.friends(customers) if terms else [],
+            "profile": profile,
+            "missing": profiles.missing(request.customer, row) if profile else [],
+            "share": share,
+            "networks": sharing.links(store, address or store.url) if share else [],
+            "has_shared": share and sharing.has_shared(customers),
         }
     return render(request, "loyalty/membership.html", context, status=status)
 

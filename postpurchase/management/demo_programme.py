@@ -20,7 +20,7 @@ TIERS = {
     "saffron": {"name": "Saffron", "threshold": 60_000, "multiplier": Decimal("1.5"), "colour": "#b45309",
                 "perks": "Free delivery in December\nNew blends a week before the others"},
 }  # fmt: skip
-OCCASIONS = {"sign_up": 50, "review": 40, "survey": 10, "birthday": 150}
+OCCASIONS = {"sign_up": 50, "review": 40, "survey": 10, "birthday": 150, "profile": 25, "social_share": 10}
 REWARDS = [
     {"kind": "money", "points": 500, "amount": 50},
     {"kind": "money", "points": 1900, "amount": 200, "minimum_order": 800},
