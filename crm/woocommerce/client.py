@@ -1,7 +1,10 @@
 """The way to a shop's REST API: the `woocommerce` package with a session, patience, pages and clear errors."""
 
+import base64
 import copy
 import email.utils
+import hashlib
+import hmac
 import json
 import logging
 import os
@@ -21,8 +24,6 @@ import requests
 import woocommerce
 from django.utils.translation import gettext as _
 from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
-from woocommerce.oauth import OAuth
 
 from crm.stores.models import Store
 
@@ -55,21 +56,24 @@ def endpoint_of(resource: str) -> str:
     return f"products/{resource}" if resource in ("categories", "reviews") else resource
 
 
-class Signature(OAuth):
-    """The package's OAuth 1.0a, right in two places where shops refuse what it makes."""
+def signed(method: str, url: str, params: dict[str, Any], key: str, secret: str) -> str:
+    """The address with its parameters, signed by OAuth 1.0a as WooCommerce has it.
 
-    @staticmethod
-    def generate_nonce():
-        # The package's comes from eight digits and repeats; a shop refuses a nonce that it has seen.
-        return secrets.token_hex(16)
-
-    @staticmethod
-    def normalize_parameters(params):
-        # As PHP's rawurlencode, which WooCommerce signs with: the package leaves the slash as it is.
-        def written(value):
-            return quote(unquote(str(value)), safe="").replace("%", "%25")
-
-        return {written(key): written(value) for key, value in params.items()}
+    The package's own signing repeats its nonces, which a shop refuses, leaves slashes unquoted, which WooCommerce does not, and takes a sixth of
+    the time of a poll that finds nothing.
+    """
+    params = params | {
+        "oauth_consumer_key": key,
+        "oauth_timestamp": int(time.time()),
+        "oauth_nonce": secrets.token_hex(16),
+        "oauth_signature_method": "HMAC-SHA256",
+    }
+    # As PHP's rawurlencode of what rawurldecode makes of it.
+    pairs = sorted((quote(name, safe=""), quote(unquote(str(value)), safe="")) for name, value in params.items())
+    listed = "&".join(f"{name}={value}" for name, value in pairs)
+    text = f"{method}&{quote(url, safe='')}&{quote(listed, safe='')}"
+    digest = hmac.digest(f"{secret}&".encode(), text.encode(), hashlib.sha256)
+    return f"{url}?{urlencode(params | {'oauth_signature': base64.b64encode(digest)})}"
 
 
 class Answer(NamedTuple):
@@ -130,6 +134,8 @@ class Client(woocommerce.API):
         self.signing = Store.Signing.OAUTH if parts.scheme == "http" else (signing or store.signing)
         self.is_insecure = store.insecure
         self.session = self._new_session()
+        # How all addresses begin, as they go over the wire.
+        self._start = ""
         self.patience, self.sleep = patience, sleep
         # Asked so far, those that were asked again included.
         self.requests = 0
@@ -191,7 +197,7 @@ class Client(woocommerce.API):
         where = f"GET {self.host}/wp-json/"
         params = {"_fields": "name,description,url,home,gmt_offset,timezone_string,namespaces"}
         return self._patiently(
-            "GET", where, lambda: self._send("GET", f"{self.url}/wp-json/", where, params=params, auth=None)
+            "GET", where, lambda: self._send("GET", f"{self.url}/wp-json/?{urlencode(params)}", where)
         ).data
 
     def page(self, endpoint: str, number: int = 1, **params) -> Page:
@@ -253,32 +259,17 @@ class Client(woocommerce.API):
         where = f"{method} {self.host} {endpoint}"
         url = self._API__get_url(endpoint)
         params = {key: value for key, value in (params or {}).items() if value is not None}
-        if self.signing == Store.Signing.BASIC:
-            auth = HTTPBasicAuth(self.consumer_key, self.consumer_secret)
-            return self._send(method, url, where, params=params, auth=auth, data=data)
-        if params:
-            url = f"{url}?{urlencode(params)}"
-        signed = Signature(url, self.consumer_key, self.consumer_secret, version=self.version, method=method)
-        return self._send(method, signed.get_oauth_url(), where, data=data)
+        if self.signing == Store.Signing.OAUTH:
+            return self._send(method, signed(method, url, params, self.consumer_key, self.consumer_secret), where, data)
+        auth = (self.consumer_key, self.consumer_secret)
+        return self._send(method, f"{url}?{urlencode(params)}" if params else url, where, data, auth)
 
-    def _send(self, method, url, where, *, params=None, auth=None, data=None) -> Answer:
+    def _send(self, method, url, where, data=None, auth=None) -> Answer:
         self.origin.requests += 1
-        headers = {"User-Agent": self.user_agent, "Accept": "application/json"}
-        body = None
-        if data is not None:
-            body = json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
-            headers["Content-Type"] = "application/json;charset=utf-8"
         try:
-            with self.session.request(
-                method,
-                url,
-                params=params,
-                data=body,
-                auth=auth,
-                headers=headers,
-                timeout=self.timeout,
-                allow_redirects=False,
-                stream=True,
+            request = self._prepared(method, url, data, auth)
+            with self.session.send(
+                request, timeout=self.timeout, allow_redirects=False, stream=True, proxies={}
             ) as response:
                 content = _read(response, where)
         except requests.RequestException as error:
@@ -291,6 +282,25 @@ class Client(woocommerce.API):
             refusal.retry_after = _retry_after(response.headers)
             raise refusal
         return Answer(_decode(content, response, where), response.headers)
+
+    def _prepared(self, method, url, data, auth) -> requests.PreparedRequest:
+        """What `Session.request` makes, but for the address: looking it over takes as long as sending it, and they all begin alike."""
+        if not self._start:
+            address = requests.PreparedRequest()
+            address.prepare_url(f"{self.url}/", None)
+            self._start = address.url or ""
+        request = requests.PreparedRequest()
+        request.prepare_method(method)
+        request.url = self._start + url.removeprefix(f"{self.url}/")
+        request.prepare_headers({"User-Agent": self.user_agent, "Accept": "application/json"})
+        request.prepare_cookies(self.session.cookies if len(self.session.cookies) else {})
+        body = None
+        if data is not None:
+            body = json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
+            request.headers["Content-Type"] = "application/json;charset=utf-8"
+        request.prepare_body(body, None)
+        request.prepare_auth(auth, request.url)
+        return request
 
 
 def _read(response, where) -> bytes:

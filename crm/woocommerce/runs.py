@@ -65,17 +65,20 @@ def begin(store: Store, mode: str, at: datetime) -> SyncRun:
 class Record:
     """Counts what a run does while it goes on. `with Record(…) as record:` around all of it; an exception is its end and its error."""
 
-    def __init__(self, store: Store, mode: str, client: Client, report: Callable[[SyncState], None]):
-        self.store, self.mode, self.client, self.report = store, mode, client, report
+    def __init__(
+        self,
+        store: Store,
+        run: SyncRun,
+        client: Client,
+        states: Iterable[SyncState],
+        report: Callable[[SyncState], None],
+    ):
+        self.store, self.run, self.client, self.report = store, run, client, report
         self.more: dict[str, float] = {}
         # What each walk had counted when last looked at: by its primary key, its start and the counts.
-        self.seen: dict[int, tuple[datetime | None, dict[str, int]]] = {}
+        self.seen = {state.pk: (state.started_at, counts_of(state)) for state in states}
 
     def __enter__(self) -> "Record":
-        states = list(SyncState.objects.filter(store=self.store))
-        self.seen = {state.pk: (state.started_at, counts_of(state)) for state in states}
-        # What was never read is read in full.
-        self.run = begin(self.store, self.mode if states else Mode.FULL, timezone.now())
         self.noted = self.heard = time.monotonic()
         self.requests = self.client.requests
         return self
@@ -112,15 +115,18 @@ class Record:
         self.more = {}
         SyncRun.objects.filter(pk=self.run.pk).update(seen_at=timezone.now(), **counted, **fields)
 
-    def finish(self, errors: list[str], *, has_failed: bool = False) -> None:
-        """Note the end of a run, and what the shop refused: a part of it, or what counts most."""
+    def finish(self, errors: list[str], *, has_failed: bool = False, ends_incident: bool = True) -> None:
+        """Note the end of a run, and what the shop refused: a part of it, or what counts most.
+
+        `ends_incident`: whether there was one when the run began.
+        """
         now = timezone.now()
         text = "\n".join(named(self.store, error) for error in errors)
         outcome = Outcome.FAILED if has_failed else Outcome.INCOMPLETE if errors else Outcome.DONE
         self.note(outcome=outcome, finished_at=now, error=text)
         if has_failed:
             incidents.sync_failed(self.store, text.partition("\n")[0], now, permanent=True)
-        else:
+        elif ends_incident:
             incidents.sync_worked(self.store, now)
 
     def __exit__(self, kind, error, traceback) -> None:

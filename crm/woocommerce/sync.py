@@ -8,21 +8,22 @@ few minutes and with an overlap, closes the gaps, and the comparison finds what 
 import gc
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 from crm.work.batches import batched
 
-from . import comparing, connect, identity, incidents, runs, walks
+from . import comparing, connect, identity, incidents, runs, waiting, walks
 from .client import Client
 from .errors import WooCommerceError, named
 from .locks import Busy, alone
@@ -80,30 +81,46 @@ def run(
         alone(store, "sync"),
         client or _client_of(store, mode) as client,
         Readers(client, settings.SYNC_READERS) as readers,
-        runs.Record(store, mode, client, report) as record,
+        _begun(store, mode, client, report) as (left_open, states, record),
         program_set_aside(),
     ):
         deadline = None if seconds is None else time.monotonic() + seconds
         guard = identity.Guard(store, client)
-        retry_kept_aside(store, timezone.now())
+        found = waiting.look(store)
+        if found.kept_aside:
+            retry_kept_aside(store, timezone.now())
         try:
-            left_open = plan(store, mode, timezone.now())
             if store.halted or record.run.mode != Mode.CHANGES:
                 guard.sure(thorough=True)
-            _walk(store, readers, record, deadline, guard, result)
+            # Where a run goes on, what the one before it has saved is known to nobody: everything is looked for.
+            _walk(states, None if left_open else found.resources, readers, record, deadline, guard, result)
             # Meanwhile other things have changed; of a poll's last slice the next poll is near.
             if left_open and (left_open != Mode.CHANGES or deadline is None):
                 result.mode = Mode.CHANGES
-                plan(store, Mode.CHANGES, timezone.now())
-                _walk(store, readers, record, deadline, guard, result)
+                _left_open, states = plan(store, Mode.CHANGES, timezone.now())
+                _walk(states, None, readers, record, deadline, guard, result)
         except OutOfTime:
             result.is_finished = False
             record.note()
         else:
             if record.run.mode == Mode.COMPARE:
                 _try_the_keys(store, client, result)
-            record.finish([str(error) for error in result.errors], has_failed=result.has_failed)
+            errors = [str(error) for error in result.errors]
+            record.finish(errors, has_failed=result.has_failed, ends_incident=found.incident)
     return result
+
+
+@contextmanager
+def _begun(store, mode, client, report) -> Iterator[tuple[str, list[SyncState], runs.Record]]:
+    """A run with its walks, on record from here on: both or neither, so that whoever comes after a kill knows what was asked for."""
+    at = timezone.now()
+    with transaction.atomic():
+        left_open, states = plan(store, mode, at)
+        # What was never read is read in full.
+        is_known = any(state.mode != Mode.FULL or state.cursor for state in states)
+        run = runs.begin(store, mode if is_known else Mode.FULL, at)
+    with runs.Record(store, run, client, states, report) as record:
+        yield left_open, states, record
 
 
 def _client_of(store: Store, mode: str) -> Client:
@@ -129,16 +146,23 @@ def _try_the_keys(store: Store, client: Client, result: Result) -> None:
         incidents.writes_work(store, at)
 
 
-def _walk(store, readers, report, deadline, guard, result) -> None:
+def _walk(states, waits: set[str] | None, readers, record, deadline, guard, result) -> None:
+    """Go through the walks. `waits`: the dependent kinds that something waits for as long as nothing new is saved; None where that is not known."""
     order = list(STEPS)
-    states = SyncState.objects.filter(store=store).unfinished()
     quiet: list[SyncState] = []
     try:
         for state in sorted(states, key=lambda state: order.index(state.resource)):
             readers.pace.begin()
-            walk = Walk(store, readers, state, report, deadline, guard.is_sure)
+            walk = Walk(record.store, readers, state, record, deadline, guard.is_sure)
+            is_in_vain = (
+                waits is not None
+                and state.mode == Mode.CHANGES
+                and state.resource in waiting.DEPENDENT
+                and state.resource not in waits
+            )
             try:
-                _walk_through(walk, guard)
+                if not is_in_vain:
+                    _walk_through(walk, guard)
             except WooCommerceError as error:
                 is_refused = error.status in (403, 404)
                 walk.fail(str(error), close=is_refused)
@@ -150,6 +174,8 @@ def _walk(store, readers, report, deadline, guard, result) -> None:
                 walk.finish()
                 if not walk.has_saved:
                     quiet.append(state)
+            if walk.has_written:
+                waits = None
     finally:
         write_down(quiet)
 
@@ -177,38 +203,45 @@ def program_set_aside():
 
 
 @transaction.atomic
-def plan(store: Store, mode: str, at: datetime) -> str:
-    """Open the walks of a run, unless as much is open already; returns the mode of those, or nothing."""
-    states = {state.resource: state for state in SyncState.objects.select_for_update().filter(store=store)}
-    left_open = [state.mode for state in states.values() if state.finished_at is None]
-    most = max(left_open, key=runs.EXTENT.__getitem__, default="")
+def plan(store: Store, mode: str, at: datetime) -> tuple[str, list[SyncState]]:
+    """Open the walks of a run, unless as much is open already; returns the mode of those, or nothing, and the open walks."""
+    states = list(SyncState.objects.select_for_update().filter(store=store))
+    left_open = [state for state in states if state.finished_at is None]
+    most = max((state.mode for state in left_open), key=runs.EXTENT.__getitem__, default="")
     if most and runs.EXTENT[most] >= runs.EXTENT[mode]:
-        return most
-    _restart(SyncState.objects.filter(store=store), mode, at)
-    SyncState.objects.bulk_create(
+        return most, left_open
+    opened = list(SyncState.objects.raw(_RESTART, _restarting(store, mode, at))) if states else []
+    held = {state.resource for state in states}
+    opened += SyncState.objects.bulk_create(
         SyncState(store=store, resource=resource, mode=Mode.FULL, started_at=at)
         for resource in STEPS
-        if resource not in states
+        if resource not in held
     )
-    return ""
+    return "", opened
 
 
-def _restart(states: QuerySet[SyncState], mode: str, at: datetime) -> None:
-    is_poll = mode == Mode.CHANGES
-    nothing = dict.fromkeys(("page", "offset", "read", "written", "kept_aside", "left_out"), 0)
-    states.update(
-        mode=mode,
-        started_at=at,
-        finished_at=None,
-        error="",
-        total=None,
-        window_until=None,
-        newest_seen=None,
-        window_after=F("cursor") - walks.OVERLAP if is_poll else None,
-        # Of customers a poll reads those above the highest known number.
-        position=Case(When(resource=Resource.CUSTOMERS, then=F("position")), default=0) if is_poll else 0,
-        **nothing,
-    )
+# In bare SQL, and with what becomes of the walks: Django would put it together anew for every poll.
+_RESTART = """
+    UPDATE woocommerce_syncstate SET
+        mode = %(mode)s, started_at = %(at)s, finished_at = NULL, error = '', total = NULL, window_until = NULL, newest_seen = NULL,
+        window_after = CASE WHEN %(is_poll)s THEN cursor - %(overlap)s END,
+        -- Of customers a poll reads those above the highest known number.
+        position = CASE WHEN %(is_poll)s AND resource = %(customers)s THEN position ELSE 0 END,
+        page = 0, "offset" = 0, read = 0, written = 0, kept_aside = 0, left_out = 0
+    WHERE store_id = %(store)s
+    RETURNING *
+"""
+
+
+def _restarting(store: Store, mode: str, at: datetime) -> dict[str, Any]:
+    return {
+        "store": store.pk,
+        "mode": mode,
+        "at": at,
+        "is_poll": mode == Mode.CHANGES,
+        "overlap": walks.OVERLAP,
+        "customers": Resource.CUSTOMERS,
+    }
 
 
 def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | None = None) -> None:

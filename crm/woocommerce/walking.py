@@ -51,7 +51,8 @@ class Walk:
         self.report, self.deadline = report, deadline
         # Whether it is known that this is the right shop (`identity.py`); before that nothing of it is saved.
         self.is_sure = is_sure
-        self.has_saved = False
+        # Whether anything of it is to be noted, and whether anything was news.
+        self.has_saved = self.has_written = False
 
     @property
     def is_full(self) -> bool:
@@ -160,6 +161,7 @@ class Step:
     def count(self, saved: Saved, read: int) -> None:
         if not self.walk.is_sure and (saved.written or saved.kept_aside):
             raise NotSure
+        self.walk.has_written |= saved.written > 0
         state = self.walk.state
         newest = max(filter(None, [state.newest_seen, saved.newest, self.changes.get("newest_seen")]), default=None)
         self.changes["newest_seen"] = newest

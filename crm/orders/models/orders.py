@@ -149,6 +149,8 @@ class Refund(models.Model):
         verbose_name = _("refund")
         verbose_name_plural = _("refunds")
         constraints = [models.UniqueConstraint(fields=["store", "woo_id"], name="refund_once_per_store")]
+        # Each poll asks whether there are any.
+        indexes = [models.Index(fields=["store"], condition=models.Q(lines_synced_at=None), name="refund_unread")]
 
     def __str__(self):
         return f"#{self.woo_id}"
