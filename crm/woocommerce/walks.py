@@ -101,7 +101,7 @@ def customers(walk: Walk) -> None:
         through(walk, "customers", save_customers, role="all")
         return
     known, highest, number = walk.state.position, walk.state.position, 1
-    newest_first = {"orderby": "id", "order": "desc", "role": "all"}
+    newest_first: dict[str, Any] = {"orderby": "id", "order": "desc", "role": "all"}
     # Mostly there are none or a few: a whole page of those who are known would be work for the shop and for us.
     page = walk.client.page("customers", per_page=FEW, **newest_first)
     if page.numbered and min(page.numbered) > known and not page.is_last:
