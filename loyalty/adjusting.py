@@ -10,6 +10,7 @@ from django.utils.timezone import now
 
 from crm.stores.models import ApiKey, User
 
+from . import credit, units
 from .models import Account, Adjustment, LedgerEntry, Program
 from .posting import Kind, post
 
@@ -54,19 +55,30 @@ def adjust(
 
 
 def _within_limit(adjustment: Adjustment) -> bool:
-    limit = Program.objects.filter(store=adjustment.store_id).values_list("adjust_limit", flat=True).first()
+    limit = _limit(adjustment.account)
     if limit is None:
         return True
     today = Adjustment.objects.filter(
         store=adjustment.store_id,
         asked_by=adjustment.asked_by,
         asked_by_key=adjustment.asked_by_key,
+        account__unit=adjustment.account.unit,
         asked_at__gt=adjustment.asked_at - timedelta(days=1),
         state=Adjustment.State.POSTED,
         # What was approved is the second person's word.
         decided_by=None,
     ).aggregate(points=Sum(Abs("points")))["points"]
     return (today or 0) + abs(adjustment.points) <= limit
+
+
+def _limit(account: Account) -> int | None:
+    """For a person and day, in the account's unit."""
+    program = Program.objects.filter(store=account.store_id).only("adjust_limit", "credit_limit").first()
+    if program is None:
+        return None
+    if not account.is_credit:
+        return program.adjust_limit
+    return None if program.credit_limit is None else int(program.credit_limit / units.money(1, account.unit))
 
 
 @transaction.atomic
@@ -105,7 +117,12 @@ def _decide(adjustment, by, at):
 
 def _post(adjustment: Adjustment, at: datetime | None) -> LedgerEntry:
     program = adjustment.asked_by_key
-    return post(
-        adjustment.account, Kind.ADJUST, adjustment.points, f"{'api' if program else 'staff'}:{adjustment.key}",
-        note=adjustment.reason, by=adjustment.asked_by, rule={"api_key": program.prefix} if program else None, at=at,
+    account = adjustment.account
+    rule = {"api_key": program.prefix} if program else {}
+    entry = post(
+        account, Kind.ADJUST, adjustment.points, f"{'api' if program else 'staff'}:{adjustment.key}",
+        note=adjustment.reason, by=adjustment.asked_by, rule=rule | ({"unit": account.unit} if account.is_credit else {}), at=at,
     )  # fmt: skip
+    if account.is_credit and entry.points > 0:
+        credit.tell(entry)
+    return entry

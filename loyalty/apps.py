@@ -14,7 +14,7 @@ class LoyaltyConfig(AppConfig):
         from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import erasing, redemptions, statements
+        from . import credit, erasing, redemptions, statements
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
@@ -22,6 +22,7 @@ class LoyaltyConfig(AppConfig):
         navigation.add(_("Points"), "loyalty-points", 20)
         navigation.add(_("Rewards"), "loyalty-rewards", 21)
         home.card("loyalty/home_card.html", statements.home_card, 20)
+        home.card("loyalty/credit_card.html", statements.credit_card, 21)
         sections.order_section("loyalty/order_section.html", statements.order_section, 40)
         context.provide("loyalty", statements.for_mail)
         panels.panel("loyalty/panel.html", statements.for_staff, 20)
@@ -46,6 +47,7 @@ class LoyaltyConfig(AppConfig):
             (redemptions.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
         ]:
             kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
+        kinds.register(credit.GIVEN_MAIL, template="loyalty/mail/credit_given", label=_("Store credit given"), **owed)
         push.on_confirmed("coupon", redemptions.confirmed)
         push.on_refused("coupon", redemptions.refused)
         push.on_confirmed("coupon_removal", redemptions.removed)

@@ -23,6 +23,8 @@ EXCLUDED = {
 
 def title(entry: LedgerEntry) -> str:
     """What an entry is for, in a few words."""
+    if "unit" in entry.rule:
+        return _credit_title(entry)
     if "moved" in entry.rule:
         return _("Points of your orders as a guest")
     if gift := _gifts().get(entry.rule.get("why", "")):
@@ -59,6 +61,12 @@ def title(entry: LedgerEntry) -> str:
         Kind.EXPIRE: _("Expired"),
         Kind.ADJUST: _("Adjusted by the shop"),
     }[Kind(entry.kind)]
+
+
+def _credit_title(entry: LedgerEntry) -> str:
+    if "moved" in entry.rule:
+        return _("Credit of your orders as a guest")
+    return _("Given by the shop") if entry.points > 0 else _("Taken by the shop")
 
 
 def _gifts() -> dict[str, str]:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
-from . import earning, explaining, members
+from . import credit, earning, explaining, members, units
 from .accounts import account_of
 from .models import Account, LedgerEntry, Lot, Program
 
@@ -22,6 +22,14 @@ class Line:
     title: str
     why: list[str]
     order_number: str
+
+
+@dataclass
+class CreditLine:
+    """A movement of store credit: what is told of any movement, and the money."""
+
+    line: Line
+    moved: credit.Money
 
 
 @dataclass
@@ -116,6 +124,16 @@ def lines(accounts: list[int], before: int | None = None, size: int = 20) -> tup
     return [_line(entry) for entry in page[:size]], more
 
 
+def credit_lines(
+    accounts: list[Account], before: int | None = None, size: int = 20
+) -> tuple[list[CreditLine], int | None]:
+    """A page of the statement of accounts of money, as `lines` makes it."""
+    unit = {account.pk: account.unit for account in accounts}
+    page, older = lines(list(unit), before, size)
+    found = [(line, line.entry.moved, unit[line.entry.account_id]) for line in page]
+    return [CreditLine(line, credit.Money(units.money(moved, of), of)) for line, moved, of in found], older
+
+
 def _line(entry):
     shown = entry.order and entry.order.deleted_at is None
     return Line(entry, explaining.title(entry), explaining.explain(entry), entry.order.number if shown else "")
@@ -152,6 +170,11 @@ def home_card(request) -> dict | None:
     if found is None or not (found.program.active or found.balance or found.pending):
         return None
     return {"summary": found, "membership": members.membership(found.program, request.customers)}
+
+
+def credit_card(request) -> dict | None:
+    accounts = credit.accounts_of(request.store, request.customers)
+    return {"held": credit.held(accounts)} if accounts else None
 
 
 def order_section(request, order: Order) -> dict | None:

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from .views import about, display, members, points, rewards
+from .views import about, credit, display, members, points, rewards
 
 urlpatterns = [
     path("s/<slug:slug>/points/", points.points, name="loyalty-points"),
     path("s/<slug:slug>/points/statement/", points.statement, name="loyalty-statement"),
     path("s/<slug:slug>/points/statement.csv", points.download, name="loyalty-statement-csv"),
+    path("s/<slug:slug>/credit/", credit.balance, name="loyalty-credit"),
     path("s/<slug:slug>/rewards/about/", about.about, name="loyalty-about"),
     path("s/<slug:slug>/points.json", display.points, name="loyalty-display"),
     path("s/<slug:slug>/points.js", display.script, name="loyalty-display-script"),

@@ -30,6 +30,9 @@ from loyalty.api import (
     AccountViewSet,
     AdjustmentViewSet,
     CampaignViewSet,
+    CreditAdjustmentViewSet,
+    CreditEntryViewSet,
+    CreditViewSet,
     EntryViewSet,
     LiabilityView,
     LotViewSet,
@@ -63,6 +66,9 @@ router.register(r"tickets/(?P<ticket>\d{1,18})/messages", MessageViewSet)
 router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
 router.register("loyalty/entries", EntryViewSet, "loyalty-entry")
 router.register("loyalty/lots", LotViewSet, "loyalty-lot")
+router.register("loyalty/credit", CreditViewSet, "loyalty-credit")
+router.register("loyalty/credit-entries", CreditEntryViewSet, "loyalty-credit-entry")
+router.register("loyalty/credit-adjustments", CreditAdjustmentViewSet, "loyalty-credit-adjustment")
 router.register("loyalty/adjustments", AdjustmentViewSet, "loyalty-adjustment")
 router.register("loyalty/members", MemberViewSet, "loyalty-member")
 router.register("loyalty/rules", RuleViewSet, "loyalty-rule")

@@ -26,6 +26,7 @@ GROUPS = [
         _("Loyalty"),
         [
             ("loyalty.Account", "savings"),
+            ("loyalty.CreditAccount", "account_balance_wallet"),
             ("loyalty.LedgerEntry", "list_alt"),
             ("loyalty.Adjustment", "how_to_reg"),
             ("loyalty.Reward", "featured_seasonal_and_gifts"),

@@ -163,6 +163,12 @@ ROUTES = {
         answers(401, key=405, other_key=405, key_without_scope=405),
         answers(401, key=201, other_key=404, key_without_scope=403),
     ),
+    "loyalty-credit-list": api_create,
+    "loyalty-credit-detail": api_row,
+    "loyalty-credit-entry-list": Kind(api.get, api.post),
+    "loyalty-credit-adjustment-list": Kind(api.get, api.post),
+    # Theirs is of points, which are none of this.
+    "loyalty-credit-adjustment-detail": Kind(api_row.get | {"key": 404}, api_row.post),
     "loyalty-lot-list": Kind(api.get, api.post),
     "loyalty-lot-detail": Kind(api_row.get, api_row.post),
     "loyalty-adjustment-list": api,
@@ -222,6 +228,7 @@ ROUTES = {
     # The shop's pages ask it for anybody; for a customer only by the shop's token.
     "loyalty-display": Kind(answers(200), answers(403)),
     "loyalty-display-script": public,
+    "loyalty-credit": portal,
     "loyalty-rewards": portal,
     "loyalty-code": Kind(
         portal_own.get, answers(302, other_customer=404, customer_elsewhere=403), portal_own.shows
@@ -294,6 +301,10 @@ ROUTES = {
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),
+    "admin:loyalty_creditaccount_adjust": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
     "admin:loyalty_membershipterms_preview": Kind(
         answers(302, staff=200, other_owner=404), answers(302, staff=200, other_owner=404), A_ROW
     ),
@@ -335,7 +346,8 @@ class Rows:
         """The answers of one of a model's pages: `changelist`, `add`, `history`, `delete`, `change`, or `row`, which leads to the last."""
         if page == "row":
             return Kind(answers(302), answers(302), tried=FEW)
-        root = {"superuser": 403 if self.read_only and page in ("add", "delete", "change") else DONE}
+        fixed = self.read_only and (page in ("delete", "change") or page == "add" and not self.add)
+        root = {"superuser": 403 if fixed else DONE}
         acts = self._of(self.view if page in ("changelist", "history") else getattr(self, page)) | root
         looks = self._of(self.view) | {"superuser": 200}
         default = answers(302, staff=403 if page in ("changelist", "add") else NOT_THERE)
@@ -408,6 +420,7 @@ ADMIN = {
     "loyalty.RuleVersion": mirror,
     "loyalty.Trial": mirror,
     "loyalty.Account": mirror,
+    "loyalty.CreditAccount": Rows("viewer agent owner", add="owner", read_only=True),
     "loyalty.LedgerEntry": mirror,
     "loyalty.Reward": Rows("viewer agent owner", "owner", "owner"),
     "loyalty.Redemption": mirror,

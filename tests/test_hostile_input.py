@@ -203,7 +203,22 @@ def test_no_mail_makes_a_live_node_or_a_header_of_what_somebody_wrote(number):
     words = TOGETHER[number]
     store, customer, order, _rows = make_hostile(words, ADDRESSES[number % len(ADDRESSES)])
     said = dict.fromkeys(
-        ["subject", "text", "number", "product", "tier", "lower", "perks", "friend", "reason", "reward", "code"], words
+        [
+            "subject",
+            "text",
+            "number",
+            "product",
+            "tier",
+            "lower",
+            "perks",
+            "friend",
+            "reason",
+            "reward",
+            "code",
+            "amount",
+            "balance",
+        ],
+        words,
     ) | {"url": "https://shop.example/"}
     # What only our own code puts in.
     said |= dict.fromkeys(["until", "last_day", "drops_on", "day", "expires"], "2026-07-01")

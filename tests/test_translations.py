@@ -183,7 +183,7 @@ def test_pages_of_a_customer_speak_the_language(reader, language, store, everyth
     ticket = f"/s/masala/tickets/{everything['ticket'].number}/"
 
     for path in [
-        "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/points/statement/", "/s/masala/membership/",
+        "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/points/statement/", "/s/masala/membership/", "/s/masala/credit/",
         "/s/masala/rewards/", f"/s/masala/rewards/{everything['reward'].pk}/", "/s/masala/tickets/", "/s/masala/tickets/new/?order=1234", ticket,
     ]:  # fmt: skip
         response = reader.get(path)
@@ -197,7 +197,7 @@ def test_pages_of_a_customer_speak_the_language(reader, language, store, everyth
 
 def test_pages_of_somebody_with_nothing_speak_the_language(reader, language, store, customer):
     factories.sign_in(reader, customer.email)
-    for path in ["", "orders/", "points/", "rewards/", "membership/", "tickets/"]:
+    for path in ["", "orders/", "points/", "rewards/", "credit/", "membership/", "tickets/"]:
         path = f"/s/masala/{path}"
         read(reader.get(path), language)
     factories.sign_in(reader, "stranger@mail.example")
@@ -239,6 +239,7 @@ LOYALTY = {
     "referral-welcome": {},
     "referral-declined": {"friend": "ra•••@mail.example", "reason": "वही फ़ोन"},
     # A code is of Latin letters in every language.
+    "credit-given": {"amount": "₹5.00", "balance": "₹7.50", "reason": "माफ़ कीजिए"},
     "reward-code": {"reward": "छूट", "code": "22-23456-78923", "expires": "2026-12-31"},
     "reward-failed": {"reward": "छूट"},
     "reward-returned": {"reward": "छूट", "code": "22-23456-78923", "why": "refunded"},

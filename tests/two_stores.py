@@ -22,6 +22,7 @@ from loyalty import trials
 from loyalty.models import (
     Adjustment,
     BalanceImport,
+    CreditAccount,
     MembershipTerms,
     ProgramLiability,
     ReferralCode,
@@ -182,6 +183,7 @@ def _side(mark, store) -> Side:
         ),
         Reread.objects.create(store=store, resource="orders", woo_id=order.woo_id, due_at=NOW),
         KeptAside.objects.create(store=store, resource="orders", woo_id=order.woo_id, error=name, payload=f'{{"id": "{mark}"}}'),
+        CreditAccount.objects.get(pk=factories.make_credit(customer, 500).pk),
         MailboxMessage.objects.create(
             sender="shop@shop.example", recipients=customer.email, subject=f"{name} mail",
             raw=f"To: {mark}@mail.example\nSubject: {name}\nContent-Type: text/html\n\n<p>{name}</p>".encode(),

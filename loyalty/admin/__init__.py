@@ -1,10 +1,24 @@
 """What staff see of points, page by page."""
 
-from . import accounts, adjustments, display, imports, liability, members, program, referrals, rewards, rules, terms
+from . import (
+    accounts,
+    adjustments,
+    credit,
+    display,
+    imports,
+    liability,
+    members,
+    program,
+    referrals,
+    rewards,
+    rules,
+    terms,
+)
 
 __all__ = [
     "accounts",
     "adjustments",
+    "credit",
     "display",
     "imports",
     "liability",

@@ -21,7 +21,7 @@ from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 
 from .. import explaining, ledger, units
-from ..models import Account, LedgerEntry, Program
+from ..models import Account, Adjustment, CreditAccount, LedgerEntry, Program
 from ..models.program import worth_of
 
 KIND_COLOURS = {
@@ -45,6 +45,27 @@ def signed(entry: LedgerEntry) -> str:
     if entry.pending:
         return _("%(points)s (pending: %(pending)s)") % {"points": points, "pending": formats.number(entry.pending)}
     return points
+
+
+def done(entry: LedgerEntry) -> str:
+    said = (
+        _("Done: there is credit of %(balance)s now.")
+        if entry.account.is_credit
+        else _("Done: the balance is %(balance)s points now.")
+    )
+    return said % {"balance": units.shown(entry.balance_after, entry.account.unit)}
+
+
+def tell(request, adjustment: Adjustment) -> None:
+    if adjustment.entry is None:
+        messages.warning(request, _("This is beyond your limit for a day: it waits until another owner approves it."))
+    else:
+        messages.success(request, done(adjustment.entry))
+
+
+def link_to_account(account: Account) -> str:
+    """Points and credit have pages of their own."""
+    return link_to(CreditAccount.objects.get(pk=account.pk) if account.is_credit else account)
 
 
 class AdjustForm(forms.Form):
@@ -87,6 +108,8 @@ class AccountAdmin(ReadOnlyAdmin):
     readonly_fields = ["customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "lots", "statement"]
     actions_detail = ["adjust"]
     adjust_roles = {Role.OWNER}
+    adjust_form: type[forms.Form] = AdjustForm
+    adjust_title = _("Adjust points")
 
     def get_queryset(self, request):
         value = Program.objects.filter(store=OuterRef("store")).values("point_value")
@@ -101,17 +124,20 @@ class AccountAdmin(ReadOnlyAdmin):
         account = self.get_object(request, object_id)
         if account is None:
             raise Http404
-        form = AdjustForm(request.POST or None, initial={"cause": uuid.uuid4()})
+        page = reverse(f"admin:loyalty_{self.opts.model_name}_change", args=[account.pk])
+        form = self.adjust_form(request.POST or None, initial={"cause": uuid.uuid4()})
+        form.unit = account.unit
         if request.method == "POST" and form.is_valid() and self._adjusted(request, account, form):
-            return redirect("admin:loyalty_account_change", account.pk)
+            return redirect(page)
         context = self.admin_site.each_context(request) | {
-            "title": _("Adjust points"),
+            "title": self.adjust_title,
             "opts": self.opts,
             "form": form,
             "account": account,
-            "back": reverse("admin:loyalty_account_change", args=[account.pk]),
+            "balance": units.shown(account.balance, account.unit),
+            "back": page,
         }
-        return render(request, "admin/loyalty/account/adjust.html", context)
+        return render(request, f"admin/loyalty/{self.opts.model_name}/adjust.html", context)
 
     def _adjusted(self, request, account, form):
         points, reason, cause = (form.cleaned_data[name] for name in ("points", "reason", "cause"))
@@ -120,17 +146,8 @@ class AccountAdmin(ReadOnlyAdmin):
         except ledger.InsufficientPoints as error:
             form.add_error("points", str(error))
             return False
-        self.log_change(request, account, f"{adjustment.points:+d}: {adjustment.reason}")
-        if adjustment.entry is None:
-            messages.warning(
-                request, _("This is beyond your limit for a day: it waits until another owner approves it.")
-            )
-            return True
-        messages.success(
-            request,
-            _("Done: the balance is %(balance)s points now.")
-            % {"balance": formats.number(adjustment.entry.balance_after)},
-        )
+        self.log_change(request, account, f"{adjustment.shown}: {adjustment.reason}")
+        tell(request, adjustment)
         return True
 
     @display(description=_("Customer"), ordering="customer__email", header=True)
@@ -202,7 +219,7 @@ class AccountAdmin(ReadOnlyAdmin):
                     link_to(entry, explaining.title(entry)),
                     " ".join(explaining.explain(entry)),
                     signed(entry),
-                    formats.number(entry.balance_after),
+                    units.shown(entry.balance_after, account.unit),
                 )
                 for entry in entries
             ),
@@ -254,7 +271,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @display(description=_("Account"))
     def account_link(self, entry):
-        return link_to(entry.account)
+        return link_to_account(entry.account)
 
     @display(description=_("Order"))
     def order_link(self, entry):

@@ -12,9 +12,10 @@ from crm.orders.admin import link_to
 from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 
-from .. import adjusting
+from .. import adjusting, units
 from ..ledger import InsufficientPoints
 from ..models import Adjustment
+from .accounts import done, link_to_account
 
 COLOURS = {
     Adjustment.State.WAITING.label: "warning",
@@ -73,6 +74,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
             "title": _("Decide on an adjustment"),
             "opts": self.opts,
             "adjustment": adjustment,
+            "balance": units.shown(adjustment.account.balance, adjustment.account.unit),
             "waiting": adjustment.state == Adjustment.State.WAITING,
             "own": adjustment.asking_person_id == request.user.pk,
             "back": page,
@@ -86,9 +88,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
                 said = _("Nothing was posted.")
             else:
                 entry = adjusting.approve(adjustment, request.user).entry
-                said = _("Done: the balance is %(balance)s points now.") % {
-                    "balance": formats.number(entry.balance_after)
-                }
+                said = done(entry)
         except adjusting.NotYours:
             messages.error(request, _("Who asked for it can't approve it: another owner has to."))
         except (adjusting.AlreadyDecided, InsufficientPoints) as error:
@@ -111,15 +111,15 @@ class AdjustmentAdmin(ReadOnlyAdmin):
 
     @display(description=_("Account"))
     def account_link(self, adjustment):
-        return link_to(adjustment.account)
+        return link_to_account(adjustment.account)
 
     @display(description=_("Entry"))
     def entry_link(self, adjustment):
         return link_to(adjustment.entry)
 
-    @display(description=_("Points"), ordering="points")
+    @display(description=_("Points or credit"), ordering="points")
     def points_shown(self, adjustment):
-        return f"{'+' if adjustment.points > 0 else ''}{formats.number(adjustment.points)}"
+        return adjustment.shown
 
     @display(description=_("State"), ordering="state", label=COLOURS)
     def state_shown(self, adjustment):

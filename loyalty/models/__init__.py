@@ -3,7 +3,7 @@
 from .adjustments import Adjustment
 from .display import AskedCount, ShopDisplay
 from .imports import BalanceImport, ImportRow
-from .ledger import Account, Allocation, LedgerEntry, Lot
+from .ledger import Account, Allocation, CreditAccount, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program, ProgramLiability
 from .referrals import Referral, ReferralCode, ReferralTerms, Sighting
@@ -13,7 +13,7 @@ from .tiers import Tier, TierChange, TierStanding
 from .trials import Trial
 
 __all__ = [
-    "Account", "Adjustment", "Allocation", "AskedCount", "BalanceImport", "Birthday", "Campaign", "EarningRule",
+    "Account", "Adjustment", "Allocation", "AskedCount", "BalanceImport", "Birthday", "Campaign", "CreditAccount", "EarningRule",
     "ImportRow", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
     "Redemption", "Referral", "ReferralCode", "ReferralTerms", "Reward", "RuleVersion", "ShopDisplay", "Sighting",
     "Tier", "TierChange", "TierStanding", "Trial",

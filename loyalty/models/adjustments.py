@@ -66,7 +66,14 @@ class Adjustment(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.points:+d} · {self.account}"
+        return f"{self.shown} · {self.account}"
+
+    @property
+    def shown(self) -> str:
+        """`+200` points, `+₹500.00`."""
+        from ..units import shown
+
+        return f"{'+' if self.points > 0 else ''}{shown(self.points, self.account.unit)}"
 
     @property
     def asker(self):

@@ -66,11 +66,23 @@ class Account(models.Model):
         ]
 
     def __str__(self):
-        return str(self.customer)
+        # A form that was sent half empty shows its row, too.
+        return str(self.customer) if self.customer_id else ""
 
     @property
     def is_credit(self) -> bool:
         return self.unit != self.Unit.POINTS
+
+
+class CreditAccount(Account):
+    """Store credit, which has a page of its own in admin. The rows are the same."""
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        proxy = True
+        verbose_name = _("store credit")
+        verbose_name_plural = _("store credit")
 
 
 class LedgerEntry(models.Model):

@@ -117,6 +117,15 @@ class Program(MemberTerms, ExpiryTerms, TierTerms, models.Model):
         blank=True,
         help_text=_("Beyond this another owner has to approve. Empty: no limit."),
     )
+    credit_limit = models.DecimalField(
+        _("store credit one person may give or take in a day"),
+        max_digits=16,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("In the store's currency. Beyond this another owner has to approve. Empty: no limit."),
+    )
     starts_at = models.DateTimeField(
         _("earning since"),
         default=now,

@@ -63,13 +63,16 @@ def statement(request, slug):
     summary = statements.summary(request.store, request.customers)
     context = {"summary": summary}
     if summary:
-        before = request.GET.get("before", "")
-        # Within what a bigint can be compared with.
-        before = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-        context["before"] = before
+        before = context["before"] = before_of(request)
         context["one_account"] = len(summary.accounts) == 1
         context["lines"], context["older"] = statements.lines(summary.accounts, before)
     return render(request, "loyalty/statement.html", context)
+
+
+def before_of(request) -> int | None:
+    """Where the page before has ended: a number that a bigint can be compared with."""
+    before = request.GET.get("before", "")
+    return int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
 
 
 @never_cache

@@ -1,0 +1,63 @@
+"""Store credit: money that a customer has with the shop, on accounts of their own in the points ledger (`docs/store-credit.md`)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.urls import reverse
+from django.utils import translation
+
+from crm.messaging import outbox
+from crm.orders.models import Customer
+from crm.stores import links
+from crm.stores.models import Store
+
+from . import units
+from .accounts import open_accounts
+from .models import Account, LedgerEntry
+
+GIVEN_MAIL = "credit-given"
+
+
+@dataclass
+class Money:
+    amount: Decimal
+    currency: str
+
+
+def account_of(store: Store, customer: Customer) -> Account:
+    """The customer's credit in the store's currency, opened if there was none; a joined guest's is the customer's."""
+    owner_id = customer.joined_to_id or customer.pk
+    open_accounts(store, [owner_id], store.currency)
+    return Account.objects.select_related("customer", "store").get(
+        store=store, customer_id=owner_id, unit=store.currency
+    )
+
+
+def accounts_of(store: Store, customers: Iterable[Customer]) -> list[Account]:
+    """Their accounts of money that were ever used, those of the store's currency first."""
+    accounts = Account.objects.for_store(store).credit().filter(customer__in=customers, posted__gt=0)
+    return sorted(accounts, key=lambda account: (account.unit != store.currency, account.unit, account.pk))
+
+
+def held(accounts: list[Account]) -> list[Money]:
+    """What there is of each currency, in the order of the accounts."""
+    sums: dict[str, int] = {}
+    for account in accounts:
+        sums[account.unit] = sums.get(account.unit, 0) + account.balance
+    return [Money(units.money(balance, unit), unit) for unit, balance in sums.items()]
+
+
+def tell(entry: LedgerEntry) -> None:
+    """Write to the customer that there is more credit now."""
+    account = entry.account
+    customer = account.customer.joined_to or account.customer
+    language = account.store.language_for(customer.language)
+    with translation.override(language):
+        context = {
+            "amount": units.shown(entry.points, account.unit),
+            "balance": units.shown(entry.balance_after, account.unit),
+            "reason": entry.note,
+            "url": links.address(reverse("loyalty-credit", args=[account.store.slug])),
+        }
+    outbox.queue(account.store, GIVEN_MAIL, str(entry.pk), customer=customer, context=context)
