@@ -1,6 +1,6 @@
 """The only way into the ledger: a batch of postings goes to the database's function in one round trip.
 
-`loyalty_post` (migration 0017) locks the accounts in the order of their keys, so that no two writers wait for each other, passes over
+`loyalty_post` (migration 0021) locks the accounts in the order of their keys, so that no two writers wait for each other, passes over
 causes that were posted before, takes points out of lots, and moves the sums. Anything else that writes is refused by the database.
 """
 
@@ -16,11 +16,13 @@ from django.db import connection, transaction
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from psycopg.types.json import Jsonb
+from psycopg.types.numeric import Int8
 
 from crm.events import recording
 from crm.events.models import Handling
 from crm.events.recording import Fact
 from crm.stores.models import Store
+from crm.woocommerce.saving.statements import bound_cursor
 from crm.work.wake import wake
 
 from . import units
@@ -109,7 +111,9 @@ def _post(postings: list[Posting], at: datetime, announce: bool) -> tuple[list[L
             raise ValueError(
                 f"{posting.points} points at once ({posting.cause}) are more than anything can earn or cost"
             )
-    if len(postings) >= BULK and all(p.points >= 0 and p.kind in (Kind.EARN, Kind.ADJUST) for p in postings):
+    if len(postings) == 1:
+        entries, known, refused = _made(postings, [_one(postings[0], at, announce)], at)
+    elif len(postings) >= BULK and all(p.points >= 0 and p.kind in (Kind.EARN, Kind.ADJUST) for p in postings):
         with transaction.atomic(savepoint=False):
             rows = _call("loyalty_post_additions(%s, %s)", postings, at)
             entries, known, refused = _made(postings, rows, at)
@@ -151,6 +155,36 @@ def _made(postings, rows, at) -> tuple[list[LedgerEntry], list[int], tuple[int, 
         entry.customer_id = customer_id
         entries.append(entry)
     return entries, known, None
+
+
+_ONE = """
+    SELECT 1, entry_id, is_new, store_id, customer_id, number, points, pending, shortfall, balance_after, is_awake
+    FROM loyalty_post_one(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+
+def _one(posting: Posting, at, announce) -> tuple:
+    """What the database answers to one posting, as `_made` wants it: one statement that is planned once for a connection.
+
+    Alone it also says whether a drain for who hears of it is asked for already; that takes a lock until the commit, and so is nothing
+    for a transaction that goes on.
+    """
+    event = EVENTS.get(Kind(posting.kind)) if announce else None
+    types, handlers = recording.subscribers([event] if event else ())
+    waking = Handling._meta.label if types and not connection.in_atomic_block else None
+    with bound_cursor(prepare=True) as cursor:
+        cursor.execute(
+            _ONE,
+            [
+                Int8(posting.account_id), posting.kind, Int8(posting.points), posting.cause, Int8(posting.shortfall), posting.order_id,
+                Jsonb(posting.rule, dumps=orjson.dumps), posting.note, posting.created_by_id, posting.pending, posting.available_from,
+                posting.expires_at, posting.lot_id, posting.reverses_id, at, event is not None, types, handlers, waking,
+            ],
+        )  # fmt: skip
+        *row, is_awake = cursor.fetchone()
+    if types and not is_awake:
+        wake(Handling)
+    return tuple(row)
 
 
 def _rows(postings, at, announce) -> list[tuple]:

@@ -18,12 +18,18 @@ class EventQuerySet(models.QuerySet):
 class Event(models.Model):
     """A fact. Rows are written once by `events.record` and never changed."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+")
+    # Without indexes of their own: those below begin with them.
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False)
     type = models.CharField(_("type"), max_length=60)
     # What makes the fact one: "order.paid" has the order's number in the shop.
     key = models.CharField(_("key"), max_length=120)
     customer = models.ForeignKey(
-        "orders.Customer", models.SET_NULL, null=True, related_name="events", verbose_name=_("customer")
+        "orders.Customer",
+        models.SET_NULL,
+        null=True,
+        related_name="events",
+        db_index=False,
+        verbose_name=_("customer"),
     )
     order = models.ForeignKey(
         "orders.Order", models.SET_NULL, null=True, related_name="events", verbose_name=_("order")
@@ -47,7 +53,7 @@ class Event(models.Model):
 class Handling(DueWork):
     """What one subscriber owes one event."""
 
-    event = models.ForeignKey(Event, models.CASCADE, related_name="handlings")
+    event = models.ForeignKey(Event, models.CASCADE, related_name="handlings", db_index=False)
     handler = models.CharField(_("handler"), max_length=120)
 
     LEASE = timedelta(minutes=2)

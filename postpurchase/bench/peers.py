@@ -30,7 +30,7 @@ def python() -> Path:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or "").strip().splitlines() or ["no reason given"]
-        raise Missing(f"dlt could not be installed: {lines[-1][:120]}") from error
+        raise Missing(f"what it is compared with could not be installed: {lines[-1][:120]}") from error
     stamp.touch()
     return binary
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from loyalty import ledger as points_ledger
 from loyalty import proof
 from postpurchase.chaos import ledger, points
 
@@ -29,3 +30,13 @@ def test_points_follow_from_what_an_order_is_in_the_end_and_from_the_rate_of_its
     figures = points.lives(seed=1, orders=40)
 
     assert [figure for figure in figures if figure.value] == []
+
+
+def test_a_posting_alone_is_one_statement_once_a_drain_is_asked_for(django_assert_num_queries):
+    [account] = ledger.people("alone", 1)
+    points_ledger.earn(account, 10, "first")
+
+    with django_assert_num_queries(1):
+        points_ledger.earn(account, 10, "second")
+    with django_assert_num_queries(1):
+        points_ledger.redeem(account, 20, "third")

@@ -5,12 +5,21 @@ from django.db.backends.postgresql.base import ServerBindingCursor
 
 
 @contextmanager
-def bound_cursor():
+def bound_cursor(prepare=False):
     """Django's cursor, but with parameters sent beside the statement.
 
-    Django writes them into its text; quoting a page of orders as JSON costs more than saving some of it.
+    Django writes them into its text; quoting a page of orders as JSON costs more than saving some of it. With `prepare`, a statement that
+    comes often is parsed and planned once for a connection.
     """
     connection.ensure_connection()
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(ServerBindingCursor(connection.connection)) as cursor:
-        yield cursor
+    wire = connection.connection
+    before = wire.prepare_threshold
+    if prepare:
+        wire.prepare_threshold = 5
+    try:
+        with wrap(ServerBindingCursor(wire)) as cursor:
+            yield cursor
+    finally:
+        # Others on this connection may do better with a plan for their very values.
+        wire.prepare_threshold = before
