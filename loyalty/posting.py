@@ -1,6 +1,6 @@
 """The only way into the ledger: a batch of postings goes to the database's function in one round trip.
 
-`loyalty_post` (migration 0021) locks the accounts in the order of their keys, so that no two writers wait for each other, passes over
+`loyalty_post` (migration 0022) locks the accounts in the order of their keys, so that no two writers wait for each other, passes over
 causes that were posted before, takes points out of lots, and moves the sums. Anything else that writes is refused by the database.
 """
 

@@ -251,6 +251,6 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("events", "0004_record_one"), ("loyalty", "0020_store_credit")]
+    dependencies = [("events", "0004_record_one"), ("loyalty", "0021_credit_limit")]
 
     operations = [migrations.RunSQL(ONE + BATCH)]
