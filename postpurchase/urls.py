@@ -3,6 +3,7 @@ from django.urls import include, path
 
 from . import entrance, health
 
+handler500 = "postpurchase.failing.server_error"
 urlpatterns = [
     path("", entrance.entrance),
     path("favicon.ico", entrance.favicon),

@@ -11,15 +11,19 @@ import struct
 import time
 import uuid
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from django_q import cluster, signals
 from django_q.brokers.orm import ORM
 from django_q.conf import logger
 from django_q.signing import SignedPackage
 
+from . import outages
+
 PIPE = "QUEUE_PULSE_PIPE"  # environment variable: the descriptor that the supervisor reads from
 EVERY = 5  # seconds
+# Between two looks for a database that is away.
+AWAY_FOR = 0.5  # seconds
 FUNCTION = "crm.work.tasks.pulse"
 
 # What is told: a kind and the process that tells it.
@@ -45,7 +49,17 @@ class Broker(ORM):
             }
             # No row in the queue, hence no number to acknowledge.
             return [(None, SignedPackage.dumps(task))]
-        return super().dequeue()
+        try:
+            return super().dequeue()
+        except outages.AWAY as error:
+            # django-q2 itself would wait ten seconds and then make a process anew.
+            logger.warning("The queue waits for the database: %s", error)
+            connection.close()
+            time.sleep(AWAY_FOR)
+            return None
+
+    def acknowledge(self, task_id):
+        return outages.sit_out(lambda: super(Broker, self).acknowledge(task_id))
 
 
 class Sentinel(cluster.Sentinel):

@@ -10,12 +10,13 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import OrmQ, Task
 
-from . import drain, schedules, wake
+from . import drain, outages, schedules, wake
 from .models import Heartbeat, ScheduleRun, Wake
 
 
 def drain_table(label: str) -> int:
-    return drain.drain(apps.get_model(label))
+    # Else it would be asked for again in two minutes, and what this process had claimed would wait for its lease.
+    return outages.sit_out(lambda: drain.drain(apps.get_model(label)))
 
 
 def every_minute() -> None:
