@@ -18,7 +18,8 @@ _REGISTERED = """
         billing, shipping, meta_data, digest)
     SELECT %(store)s, r.woo_id, '', '', '', '', '', '', '', false, '{}'::jsonb, '{}'::jsonb, '[]'::jsonb, ''
     FROM unnest(%(woo_ids)s::bigint[]) AS r(woo_id)
-    WHERE NOT EXISTS (SELECT FROM orders_customer c WHERE c.store_id = %(store)s AND c.woo_id = r.woo_id)
+    -- Each is looked up by itself: with NOT EXISTS PostgreSQL would rather read all customers of the store for every page.
+    WHERE (SELECT id FROM orders_customer c WHERE c.store_id = %(store)s AND c.woo_id = r.woo_id LIMIT 1) IS NULL
     ORDER BY r.woo_id
     ON CONFLICT (store_id, woo_id) DO NOTHING
 """

@@ -108,7 +108,10 @@ _CUSTOMERS = """
     ) g ON true
 """
 
-_LINES = """
+# The orders of the page by their numbers. Looked up in their table, PostgreSQL would rather read all orders of the store for every page.
+_WRITTEN = "unnest(%(woo_ids)s::bigint[], %(pks)s::bigint[]) AS o(woo_id, id)"
+
+_LINES = f"""
     INSERT INTO orders_lineitem (
         store_id, order_id, woo_id, product_id, product_id_in_shop, variation_id_in_shop, name, sku, quantity, price,
         subtotal, subtotal_tax, total, total_tax, image_url, taxes, meta_data)
@@ -118,9 +121,13 @@ _LINES = """
         order_woo_id bigint, woo_id bigint, product_id_in_shop bigint, variation_id_in_shop bigint, name text, sku text,
         quantity numeric, price numeric, subtotal numeric, subtotal_tax numeric, total numeric, total_tax numeric,
         image_url text, taxes jsonb, meta_data jsonb)
-    JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
-    LEFT JOIN orders_product v ON v.store_id = %(store)s AND v.woo_id = nullif(r.variation_id_in_shop, 0)
-    LEFT JOIN orders_product p ON p.store_id = %(store)s AND p.woo_id = nullif(r.product_id_in_shop, 0)
+    JOIN {_WRITTEN} ON o.woo_id = r.order_woo_id
+    LEFT JOIN LATERAL (
+        SELECT id FROM orders_product WHERE store_id = %(store)s AND woo_id = nullif(r.variation_id_in_shop, 0) LIMIT 1
+    ) v ON true
+    LEFT JOIN LATERAL (
+        SELECT id FROM orders_product WHERE store_id = %(store)s AND woo_id = nullif(r.product_id_in_shop, 0) LIMIT 1
+    ) p ON true
     ORDER BY o.id, r.woo_id
     ON CONFLICT (order_id, woo_id) DO UPDATE SET
         product_id = EXCLUDED.product_id, product_id_in_shop = EXCLUDED.product_id_in_shop,
@@ -130,11 +137,11 @@ _LINES = """
         image_url = EXCLUDED.image_url, taxes = EXCLUDED.taxes, meta_data = EXCLUDED.meta_data
 """
 
-_REFUNDS = """
+_REFUNDS = f"""
     INSERT INTO orders_refund AS held (store_id, order_id, woo_id, amount, reason, refunded_payment, meta_data)
     SELECT %(store)s, o.id, r.woo_id, r.amount, r.reason, false, '[]'::jsonb
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(order_woo_id bigint, woo_id bigint, amount numeric, reason text)
-    JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
+    JOIN {_WRITTEN} ON o.woo_id = r.order_woo_id
     ORDER BY r.woo_id
     ON CONFLICT (store_id, woo_id) DO UPDATE
         SET order_id = EXCLUDED.order_id, amount = EXCLUDED.amount, reason = EXCLUDED.reason
@@ -143,10 +150,10 @@ _REFUNDS = """
 """
 
 # Lines and refunds that the new version of an order does not have any more.
-_STALE = """
-    SELECT id FROM {table} held WHERE order_id = ANY(%(orders)s) AND NOT EXISTS (
+_STALE = f"""
+    SELECT id FROM {{table}} held WHERE order_id = ANY(%(orders)s) AND NOT EXISTS (
         SELECT FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(order_woo_id bigint, woo_id bigint)
-        JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
+        JOIN {_WRITTEN} ON o.woo_id = r.order_woo_id
         WHERE o.id = held.order_id AND r.woo_id = held.woo_id
     )
 """
@@ -162,9 +169,11 @@ def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime)
     }
     written = upsert(MIRROR, store, at, items, more=more, joins=_CUSTOMERS)
     updated = [pk for woo_id, pk in written.items() if woo_id in held]
-    _write_children(LineItem, _LINES, store, updated, joined(item.lines for item in items if item.woo_id in written))
+    _write_children(
+        LineItem, _LINES, store, written, updated, joined(item.lines for item in items if item.woo_id in written)
+    )
     refunds = joined(item.refunds for item in items if item.woo_id in written)
-    returned, stale = _write_children(Refund, _REFUNDS, store, updated, refunds)
+    returned, stale = _write_children(Refund, _REFUNDS, store, written, updated, refunds)
     new = [row[:3] for row in returned if row[3]]
     lost = [(refund.woo_id, refund.order_id, refund.amount) for refund in stale]
     record_facts(store, items, held, written, new_guests, new, lost, at)
@@ -198,19 +207,18 @@ def _hints(store: Store, items: list[Item], held: dict[int, Held]) -> Iterator[t
             yield store.pk, "customers", account
 
 
-def _write_children(model, sql, store, updated, rows):
+def _write_children(model, sql, store, written, updated, rows):
     """Replace what the orders have of lines or refunds; returns what the statement returns, and the rows that went."""
     stale = []
+    named = {"store": store.pk, "rows": rows, "woo_ids": list(written), "pks": list(written.values())}
     with bound_cursor() as cursor:
         if updated:
-            cursor.execute(
-                _STALE.format(table=model._meta.db_table), {"store": store.pk, "orders": updated, "rows": rows}
-            )
+            cursor.execute(_STALE.format(table=model._meta.db_table), named | {"orders": updated})
             if pks := [pk for (pk,) in cursor.fetchall()]:
                 stale = list(model.objects.filter(pk__in=pks))
                 # By Django, which knows what else refers to them.
                 model.objects.filter(pk__in=pks).delete()
         if rows == "[]":
             return [], stale
-        cursor.execute(sql, {"store": store.pk, "rows": rows})
+        cursor.execute(sql, named)
         return cursor.fetchall() if cursor.description else [], stale

@@ -17,6 +17,7 @@ from .items import encode
 from .page import Saved, keep_aside
 from .statements import bound_cursor
 
+# Each is looked up by itself: with a join PostgreSQL would rather read all orders, refunds or lines of the store for every page.
 _REFUNDS = """
     INSERT INTO orders_refund AS held (
         store_id, order_id, woo_id, amount, reason, date_created_gmt, refunded_payment, meta_data, lines_synced_at)
@@ -24,7 +25,7 @@ _REFUNDS = """
     FROM jsonb_to_recordset(%(refunds)s::jsonb) AS r(
         order_woo_id bigint, woo_id bigint, amount numeric, reason text, date_created_gmt timestamptz,
         refunded_payment boolean, meta_data jsonb)
-    JOIN orders_order o ON o.store_id = %(store)s AND o.woo_id = r.order_woo_id
+    CROSS JOIN LATERAL (SELECT id FROM orders_order WHERE store_id = %(store)s AND woo_id = r.order_woo_id LIMIT 1) o
     ORDER BY r.woo_id
     ON CONFLICT (store_id, woo_id) DO UPDATE SET
         order_id = EXCLUDED.order_id, amount = EXCLUDED.amount, reason = EXCLUDED.reason,
@@ -49,8 +50,12 @@ _LINES = """
     FROM jsonb_to_recordset(%(lines)s::jsonb) AS r(
         refund_woo_id bigint, woo_id bigint, line_woo_id bigint, name text, quantity numeric, total numeric,
         total_tax numeric)
-    JOIN orders_refund f ON f.store_id = %(store)s AND f.woo_id = r.refund_woo_id
-    LEFT JOIN orders_lineitem i ON i.order_id = f.order_id AND i.woo_id = r.line_woo_id
+    CROSS JOIN LATERAL (
+        SELECT id, order_id FROM orders_refund WHERE store_id = %(store)s AND woo_id = r.refund_woo_id LIMIT 1
+    ) f
+    LEFT JOIN LATERAL (
+        SELECT id FROM orders_lineitem WHERE order_id = f.order_id AND woo_id = r.line_woo_id LIMIT 1
+    ) i ON true
     ORDER BY f.id, r.woo_id
     ON CONFLICT (refund_id, woo_id) DO UPDATE SET
         line_item_id = EXCLUDED.line_item_id, name = EXCLUDED.name, quantity = EXCLUDED.quantity,
