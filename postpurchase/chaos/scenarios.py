@@ -31,6 +31,11 @@ def killed(machine: Machine, options: Options) -> list[Figure]:
     return storm.killed(machine, options.seed, size(10_000, 400), size(2_000, 80), kills=size(20, 2))
 
 
+def backfill(machine: Machine, options: Options) -> list[Figure]:
+    size = options.size
+    return killing.backfill(machine, options.seed, size(50_000, 3_000), kills=size(20, 3), crashes=size(3, 1))
+
+
 def drift(machine: Machine, options: Options) -> list[Figure]:
     return reading.drift(options.seed, pages=options.size(500, 40))
 
@@ -47,12 +52,17 @@ def permutations(machine: Machine, options: Options) -> list[Figure]:
     return hearing.permutations(options.seed, options.size(10_000, 100))
 
 
+def outages(machine: Machine, options: Options) -> list[Figure]:
+    return storm.outages(machine, options.seed, rounds=options.size(12, 2))
+
+
 SCENARIOS: dict[str, Scenario] = {
     "seeds": Scenario(
         "a small shop and all its trouble, in one process, by seed",
         lambda machine, options: seeds.measure(machine, options.seed, options.seeds, options.say),
     ),
     "S1": Scenario("webhooks while the web and the worker are killed", killed),
+    "S2": Scenario("an import that is killed, and PostgreSQL with it", backfill),
     "S3": Scenario("a shop that changes while it is read", drift),
     "S5": Scenario("a poisonous order on each page", poison),
     "S6": Scenario("clocks that are wrong", clocks),
@@ -67,6 +77,7 @@ SCENARIOS: dict[str, Scenario] = {
     "S10": Scenario(
         "revoked keys, and a copy of the shop", lambda machine, options: identity.wrong_shops(options.seed)
     ),
+    "P2": Scenario("PostgreSQL that restarts and cuts connections", outages),
     "L1": Scenario(
         "points that many spend at once, and answers that get lost",
         lambda machine, options: ledger.spending(options.seed, options.size(1000, 20), options.size(64, 16)),

@@ -1,4 +1,4 @@
-"""S1: webhooks through the real web and worker, while these are killed."""
+"""S1 and P2: webhooks through the real web and worker, while these are killed, or PostgreSQL is."""
 
 import http.client
 import random
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from itertools import chain
 
 from django.db import DatabaseError, connection
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from crm.stores.models import Store
 from crm.woocommerce import push
+from crm.woocommerce.models import WebhookDelivery
 from crm.work import drain
 from crm.work.models import DueWork
 from postpurchase.bench.figures import Figure
@@ -247,6 +249,9 @@ def deliveries(world: World, dice: random.Random, orders: int, posts: int) -> tu
     return bag, len(told_of) - len(kept)
 
 
+# --- S1 ---
+
+
 def killed(machine: Machine, seed: int, posts: int, orders: int, kills: int) -> list[Figure]:
     """Web and worker are killed so many times each while the webhooks come in; then one reconciliation, by the command."""
     dice = random.Random(seed)
@@ -292,4 +297,80 @@ def kill(service: Service, *, whole: bool, dice: random.Random, is_back: Callabl
     if not service.is_alive():
         service.start()
     wait_until(is_back, 60)
+    return time.monotonic() - began
+
+
+# --- P2 ---
+
+
+def outages(machine: Machine, seed: int, rounds: int, every: float = 5.0) -> list[Figure]:
+    """Under load, by turns, PostgreSQL is restarted at once and all connections are cut; what was answered, and how soon all worked again."""
+    dice = random.Random(seed)
+    with opened(machine, seed) as world:
+        bag, _lost = deliveries(world, dice, orders=rounds * 30, posts=rounds * 150)
+        sender = Sender(world.port, world.store, world.demo.url, bag, rate=len(bag) / (rounds * every))
+        pages: Counter[str] = Counter()
+
+        def visit() -> None:
+            for path in (f"/s/{world.store.slug}/", "/api/v1/orders/", "/accounts/login/"):
+                pages[get(world.port, path)] += 1
+
+        sender.start()
+        recoveries = []
+        with shops.meanwhile(visit, 0.1):
+            for number in range(rounds):
+                world.write(dice)
+                time.sleep(every)
+                if number % 2:
+                    cut_connections()
+                else:
+                    machine.kill_postgres(machine.IMMEDIATE)
+                    machine.restart_postgres()
+                recoveries.append(recovered(world, sender, number))
+            answers = sender.join()
+        world.rest(120)
+        status = machine.reconcile(world.store.slug)
+        world.rest(120)
+        wrong = world.wrong(answers)
+        odd = {
+            code: count
+            for code, count in (pages + answers.counts).items()
+            if code[:1] not in "23" and code not in ("401", "503")
+        }
+    said = f"pages: {shown(pages)}; webhooks: {shown(answers.counts)}"
+    return [
+        Figure("P2: seconds until a webhook is taken and applied again", max(recoveries), "s", 10, "lower",
+               f"{rounds} outages, {', '.join(f'{seconds:.1f}' for seconds in recoveries)}"),
+        Figure("P2: answers that are neither right nor 503", sum(odd.values()), "", 0, "lower", f"{shown(Counter(odd))} {said}".strip()),
+        Figure("P2: promises broken", len(wrong) + abs(status), "", 0, "lower", told("after one reconciliation", wrong)),
+    ]  # fmt: skip
+
+
+def shown(counts: Counter) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def cut_connections() -> None:
+    """As a network does that forgets them; our own is among them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    connection.close()
+
+
+def recovered(world: World, sender: Sender, number: int) -> float:
+    """Seconds until a webhook that is sent now, as often as needed, is taken and applied; 999 if a minute was not enough."""
+    began, body = time.monotonic(), b'{"id":%d,"status":"checkout-draft","number":"%d"}' % (10**12 + number, number)
+    digest = sha256(body).digest()
+
+    def is_applied() -> bool:
+        rows = WebhookDelivery.objects.filter(store=world.store, digest=digest, state=State.DONE)
+        return safely(rows.exists, False)
+
+    def is_taken() -> bool:
+        return sender.post("order.updated", body).startswith("2")
+
+    if wait_until(is_taken, 60) is None or wait_until(is_applied, 60) is None:
+        return 999
     return time.monotonic() - began
