@@ -5,7 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import F, Min, Sum
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, Func, Min, OuterRef, Sum
 from django.urls import reverse
 
 from crm.orders.models import Customer, Order
@@ -115,10 +116,17 @@ def lines(accounts: list[int], before: int | None = None, size: int = 20) -> tup
 
     Moves between these very accounts are left out: they change nothing for the person.
     """
-    entries = LedgerEntry.objects.filter(account__in=accounts).select_related("order__customer").order_by("-pk")
-    entries = entries.exclude(cause__startswith="join:", rule__account__in=accounts)
+    newest = LedgerEntry.objects.filter(account=OuterRef("pk"))
+    newest = newest.exclude(cause__startswith="join:", rule__account__in=accounts)
     if before:
-        entries = entries.filter(pk__lt=before)
+        newest = newest.filter(pk__lt=before)
+    # Asked for account by account: of one that has very many entries, and has been quiet for long, the database would else look for the
+    # newest among those of all others.
+    newest_of_each = ArraySubquery(newest.order_by("-pk").values("pk")[: size + 1])
+    of_each = Account.objects.filter(pk__in=accounts).values_list(
+        Func(newest_of_each, function="unnest", set_returning=True)
+    )
+    entries = LedgerEntry.objects.filter(pk__in=of_each).select_related("order__customer").order_by("-pk")
     page = list(entries[: size + 1])
     more = page[size - 1].pk if len(page) > size else None
     return [_line(entry) for entry in page[:size]], more

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import psycopg
 from django.conf import settings
@@ -22,6 +23,7 @@ from loyalty import accounts as opening
 from loyalty import ledger, proof, statements
 from loyalty.ledger import Kind, Posting
 from loyalty.models import Account, Allocation, LedgerEntry, Lot
+from loyalty.rules import LinePoints, Rule
 
 from . import peers
 from .figures import Figure, alternate
@@ -101,7 +103,7 @@ HISTORY = [
     INSERT INTO loyalty_ledgerentry (
         store_id, account_id, number, kind, points, pending, shortfall, balance_after, cause, rule, note, created_at)
     SELECT store_id, id, n, CASE n %% 4 WHEN 0 THEN 'redeem' ELSE 'earn' END, CASE n %% 4 WHEN 0 THEN -2 ELSE 2 END, 0, 0,
-        n / 4 * 4 + n %% 4 * 2, 'bench:' || n, %(rule)s, '', now()
+        n / 4 * 4 + n %% 4 * 2, 'bench:' || n, CASE n %% 4 WHEN 0 THEN '{}' ELSE %(rule)s END, '', now()
     FROM loyalty_account, generate_series(1, %(count)s) AS n WHERE id = ANY (%(accounts)s) ORDER BY n
     """,
     """
@@ -120,7 +122,20 @@ HISTORY = [
     UPDATE loyalty_account SET balance = %(count)s, earned = %(count)s / 4 * 6, posted = %(count)s WHERE id = ANY (%(accounts)s)
     """,
 ]
-RULE = {"rate": "1", "rounding": "down", "base": "100", "why": "paid", "worth": 10, "before": 0, "currency": "INR"}
+# What an order of two lines leaves on its entry, so that entries are as long as a shop's.
+RULE = Rule(program=1, rate=Decimal("0.1"), rounding="down", version=1).dump() | {
+    "why": "paid",
+    "currency": "INR",
+    "base": "100",
+    "back": "0",
+    "worth": 10,
+    "before": 0,
+    "lines": [
+        LinePoints(line, 5, 5, Decimal(50), Decimal(0), Decimal("0.1"), "down", rule=1).dump()
+        for line in ("1041", "1042")
+    ],
+    "names": {"1041": "Assam Second Flush, 250 g", "1042": "Masala Chai, 100 g"},
+}
 
 
 def measure() -> list[Figure]:
@@ -260,7 +275,7 @@ def growth(people: list[Account]) -> list[Figure]:
         def read():
             for _ in range(20):
                 Account.objects.values_list("balance").get(pk=account.pk)
-                statements.lines([account.pk])
+                statements.lines([account.pk], size=10)
 
         return read
 
@@ -276,7 +291,7 @@ def growth(people: list[Account]) -> list[Figure]:
     figures = []
     for when in ("right after they came", "with statistics"):
         whole, summed = alternate(ROUNDS, proven, bare_sum)
-        told = f"{count:,} entries, {lots:,} lots, {allocations:,} allocations: {whole:.2f} s against {summed:.2f} s"
+        told = f"{count:,} entries with their rules, {lots:,} lots, {allocations:,} allocations: {whole:.2f} s against {summed:.2f} s"
         figures.append(
             Figure(f"Ledger: proof of everything {when}, of a bare sum", whole / summed, "×", 3, "lower", told)
         )
@@ -291,7 +306,7 @@ def growth(people: list[Account]) -> list[Figure]:
 
 def grow(accounts: list[int], count: int) -> None:
     """Give each of these accounts so many entries, as posting would have: three earnings, and a spending of the first."""
-    values = {"accounts": accounts, "count": count, "rule": Jsonb({"why": "import"})}
+    values = {"accounts": accounts, "count": count, "rule": Jsonb(RULE)}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL postpurchase.posting = 'on'")
         for statement in HISTORY:
