@@ -17,6 +17,8 @@ PATIENCE = 600
 
 class Command(BaseCommand):
     help = "Bring the mirror up to date with the shops: what changed, or all of it the first time. Killed, it goes on where it was."
+    # They load each page, form and API view of the product: a second and 16 MB that no sync has a use for. The worker makes them.
+    requires_system_checks = []
 
     def add_arguments(self, parser):
         parser.add_argument("slug", nargs="?", help="one store; all connected stores if left out")
