@@ -72,23 +72,31 @@ class Readers:
         for thread in self._threads:
             thread.join(max(give_up_at - time.monotonic(), 0))
 
+    @property
+    def ahead(self) -> int:
+        """How many questions are asked ahead: of several readers one may decode what it has, and the shop need not wait for it."""
+        return self.pace.readers + (self.pace.readers > 1)
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until one more may ask, and let the pace know what came of it."""
         host = self.client.host
-        for _attempt in range(5):
-            if (quiet := self.pace.quiet_until - self.clock()) <= 0:
-                break
+        for attempt in range(1, 6):
+            quiet = self.pace.quiet_until - self.clock()
             if quiet > self.client.patience:
                 # Longer than a task may take: the run ends with the shop's reason, and the next one asks again.
                 raise _not_now(self.client.host, quiet)
-            self._sleep(quiet)
-        with self._turns:
-            self._turns.wait_for(lambda: self._ended.is_set() or _ASKING[host] < self.pace.readers)
-            if self._ended.is_set():
-                raise Ended
-            _ASKING[host] += 1
-            beside = _ASKING[host]
+            if quiet > 0:
+                self._sleep(quiet)
+            with self._turns:
+                self._turns.wait_for(lambda: self._ended.is_set() or _ASKING[host] < self.pace.readers)
+                if self._ended.is_set():
+                    raise Ended
+                # Those that were before may have been asked to be quiet.
+                if self.pace.quiet_until <= self.clock() or attempt == 5:
+                    _ASKING[host] += 1
+                    beside = _ASKING[host]
+                    break
         began = self.clock()
         try:
             yield
@@ -125,7 +133,7 @@ class Readers:
                     answer.set_exception(error)
 
         self._questions.put(work)
-        if len(self._threads) < self.pace.readers:
+        if len(self._threads) < self.ahead:
             thread = threading.Thread(target=self._read, name="reader", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -144,7 +152,7 @@ class Readers:
 
 
 class Answers(Generic[Q, A]):
-    """An iterator that keeps as many questions asked as there are readers. Leave it by `close`, also half way."""
+    """An iterator that keeps as many questions asked as the readers take. Leave it by `close`, also half way."""
 
     def __init__(
         self, readers: Readers, ask: Callable[[Client, Q], A], questions: Iterable[Q], until: float | None = None
@@ -177,7 +185,7 @@ class Answers(Generic[Q, A]):
             self._asked.popleft()[1].cancel()
 
     def _ask_ahead(self, is_first: bool = False) -> None:
-        while len(self._asked) < self.readers.pace.readers:
+        while len(self._asked) < self.readers.ahead:
             is_late = self.until is not None and time.monotonic() > self.until and not is_first
             is_first = False
             try:

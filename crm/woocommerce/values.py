@@ -61,6 +61,8 @@ def exact(payload: dict, field: str, length: int) -> str:
 def number(payload: dict, field: str, default: int | None = None) -> int:
     """A number of an object in the shop: a whole one that is not negative. Empty counts as `default`."""
     value = payload.get(field)
+    if type(value) is int and 0 < value <= LARGEST_ID:
+        return value
     if value in (None, "", False) and default is not None:
         return default
     found = whole(value)
@@ -121,6 +123,8 @@ def money(payload: dict, field: str, default: str | None = "0") -> str | None:
     if value in (None, "", False):
         return default
     written = value if isinstance(value, str) else repr(value)
+    if PLAIN_AMOUNT.fullmatch(written):
+        return written
     try:
         amount = Decimal(written.strip())
     except InvalidOperation:
@@ -142,6 +146,9 @@ def moment(payload: dict, field: str) -> str | None:
         when = datetime.fromisoformat(value)
     except (ValueError, TypeError):
         raise MappingError(field, value, "a date was expected") from None
+    if len(value) == 19 and value[7] == "-" and value[10] == "T":
+        # As WooCommerce writes it.
+        return f"{value}+00:00"
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).isoformat()
 
 
