@@ -48,6 +48,12 @@ class LoyaltyConfig(AppConfig):
         ]:
             kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
         kinds.register(credit.GIVEN_MAIL, template="loyalty/mail/credit_given", label=_("Store credit given"), **owed)
+        for name, template, label in [
+            ("credit-code", "credit_code", _("Code of store credit")),
+            ("credit-failed", "credit_failed", _("A code of store credit that the shop could not make")),
+            ("credit-returned", "credit_returned", _("Store credit given back")),
+        ]:
+            kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
         push.on_confirmed("coupon", redemptions.confirmed)
         push.on_refused("coupon", redemptions.refused)
         push.on_confirmed("coupon_removal", redemptions.removed)

@@ -2,12 +2,14 @@
 
 import secrets
 from datetime import datetime, timedelta
+from decimal import Decimal
 
-from crm.orders.models import Customer
+from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 from crm.woocommerce import push
 from crm.woocommerce.models import Push
 
+from . import units
 from .models import Redemption, Reward
 
 # Nobody has to ask whether that was a zero: no 0, O, 1, I, L. Ten of them are 49 bits.
@@ -51,7 +53,9 @@ def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int =
         "usage_limit": 1,
         "email_restrictions": [customer.email],
         "date_expires": redemption.expires_at,
-        "description": f"Postpurchase: reward for {redemption.points} points",
+        "description": "Postpurchase: store credit"
+        if redemption.is_credit
+        else f"Postpurchase: reward for {redemption.points} points",
     }
     key = cause(redemption) if attempt == 1 else f"{cause(redemption)}:{attempt}"
     return push.queue(redemption.store, "coupon", key, payload, customer=customer, at=at)
@@ -63,6 +67,15 @@ def take_back(redemption: Redemption, code: str, at: datetime | None = None) -> 
     before = removals.filter(key__startswith=f"{cause(redemption)}:back:").count()
     key = f"{cause(redemption)}:back:{before + 1}"
     return push.queue(redemption.store, "coupon_removal", key, {"code": code}, at=at)
+
+
+def used_of(redemption: Redemption, order: Order) -> int:
+    """What the order really took off with the code, in the currency's smallest unit: a coupon may be larger than the goods."""
+    lines = [line for line in order.coupon_lines if str(line.get("code")).lower() == redemption.code.lower()]
+    fields = ["discount", "discount_tax"] if order.prices_include_tax else ["discount"]
+    amount = sum((Decimal(str(line.get(field) or 0)) for line in lines for field in fields), Decimal())
+    smallest = units.money(1, redemption.terms["currency"])
+    return min(int((amount / smallest).to_integral_value("ROUND_HALF_UP")), redemption.points)
 
 
 def attempt_of(row: Push) -> int:

@@ -66,6 +66,13 @@ def title(entry: LedgerEntry) -> str:
 def _credit_title(entry: LedgerEntry) -> str:
     if "moved" in entry.rule:
         return _("Credit of your orders as a guest")
+    if code := entry.rule.get("code"):
+        said = {
+            Kind.REDEEM: _("For the code %(code)s"),
+            Kind.RETURN: _("Not used of the code %(code)s"),
+            Kind.REVERSE: _("Used of the code %(code)s after all"),
+        }
+        return said[Kind(entry.kind)] % {"code": code}
     return _("Given by the shop") if entry.points > 0 else _("Taken by the shop")
 
 
@@ -81,6 +88,8 @@ def _gifts() -> dict[str, str]:
 
 def explain(entry: LedgerEntry) -> list[str]:
     """Sentences that let anyone work the points out again."""
+    if "unit" in entry.rule:
+        return [entry.note] if entry.note else []
     said = []
     why = entry.rule.get("why")
     if entry.note:

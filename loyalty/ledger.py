@@ -17,11 +17,11 @@ from .joining import join
 from .lots import expire, release
 from .models import Account, LedgerEntry
 from .posting import MOST_POINTS, InsufficientPoints, Kind, Posting, post, post_many
-from .returning import give_back
+from .returning import give_back, settle
 
 __all__ = [
     "MOST_POINTS", "InsufficientPoints", "Kind", "Posting", "adjust", "earn", "erasing", "expire", "give_back", "join", "lock",
-    "open_accounts", "post", "post_many", "redeem", "release",
+    "open_accounts", "post", "post_many", "redeem", "release", "settle",
 ]  # fmt: skip
 
 

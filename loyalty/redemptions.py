@@ -20,11 +20,12 @@ from crm.stores.models import Store
 from crm.woocommerce.models import Push
 from crm.woocommerce.pushes.coupons import EXISTS
 
-from . import codes, ledger, rewards
+from . import codes, ledger, rewards, units
 from .models import Account, Redemption, Reward
 
 State = Redemption.State
 READY_MAIL, FAILED_MAIL, RETURNED_MAIL = "reward-code", "reward-failed", "reward-returned"
+CREDIT_MAILS = {READY_MAIL: "credit-code", FAILED_MAIL: "credit-failed", RETURNED_MAIL: "credit-returned"}
 # A code that a stranger's coupon has already is a matter of a restored shop; twice in a row it is something else.
 CODES = 3
 # WooCommerce counts a coupon as unused again when its order comes to this, or to the trash.
@@ -85,7 +86,7 @@ def refused(row: Push) -> None:
 def removed(row: Push) -> None:
     """The coupon is gone unused: the points go back to their lots."""
     redemption = _of(row)
-    if redemption is None or redemption.code != row.payload["code"] or redemption.returned_id:
+    if redemption is None or redemption.code != row.payload["code"] or _is_all_back(redemption):
         return
     if redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
         why = "expired" if _has_passed(redemption, timezone.now()) else "handed back"
@@ -96,9 +97,15 @@ def removed(row: Push) -> None:
 def not_removed(row: Push) -> None:
     """The coupon stays: it was used, or the shop could not be asked."""
     redemption = _of(row)
-    if redemption is not None and redemption.state == State.RETURNING:
-        is_used = (row.answer or {}).get("usage_count")
-        _move(redemption, State.USED if is_used else _unused(redemption))
+    if redemption is None or redemption.state != State.RETURNING:
+        return
+    if (row.answer or {}).get("usage_count"):
+        _was_used(redemption)
+    elif redemption.returned_id:
+        # Some of it is back already: until the shop can be asked, the code must not count as one that is worth all of it.
+        codes.take_back(redemption, redemption.code)
+    else:
+        _move(redemption, _unused(redemption))
 
 
 @transaction.atomic
@@ -106,7 +113,8 @@ def follow(store: Store, order_ids: Iterable[int]) -> None:
     """Whatever happened to these orders, what became of the codes they were made with follows from what they are now."""
     order_ids = set(order_ids)
     orders = Order.objects.for_store(store).filter(pk__in=order_ids).exclude(coupon_codes=[]).order_by("pk")
-    orders = list(orders.only("store_id", "status", "is_paid", "deleted_at", "coupon_codes"))
+    fields = ["store_id", "status", "is_paid", "deleted_at", "coupon_codes", "coupon_lines", "prices_include_tax"]
+    orders = list(orders.only(*fields))
     by_code = {code.upper(): order for order in orders for code in order.coupon_codes}
     rows = _held(Redemption.objects.for_store(store).filter(Q(code__in=by_code) | Q(order__in=order_ids)))
     for redemption in rows:
@@ -131,7 +139,7 @@ def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
             redemption.store = store
             if redemption.state in (State.READY, State.RETURNING):
                 if used[redemption.code]:
-                    _move(redemption, State.USED)
+                    _was_used(redemption)
                 else:
                     why = "deleted" if redemption.state == State.READY else "handed back"
                     _give_back(redemption, State.RETURNED)
@@ -153,10 +161,42 @@ def _use(redemption, order):
     if redemption.order_id is None and redemption.state not in (State.FAILED, State.RETURNED):
         redemption.order = order
         _move(redemption, State.USED, "order")
+    if redemption.is_credit:
+        return _settle(redemption, order)
     is_refunded = order.status == "refunded" and redemption.order_id == order.pk
     if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
         _give_back(redemption, State.USED)
         _tell(redemption, RETURNED_MAIL, why="refunded")
+
+
+def _was_used(redemption):
+    """So the shop says; the order may be here already."""
+    _move(redemption, State.USED)
+    orders = Order.objects.for_store(redemption.store).with_coupon(redemption.code).filter(is_paid=True)
+    follow(redemption.store, orders.values_list("pk", flat=True))
+
+
+def _settle(redemption, order):
+    """Of store credit the order keeps what it used, and nothing once all of it is refunded."""
+    if redemption.order_id != order.pk or redemption.state != State.USED:
+        return
+    is_refunded = order.status == "refunded"
+    back = _back(redemption, 0 if is_refunded else codes.used_of(redemption, order))
+    if back is not None:
+        redemption.returned = back
+        redemption.save(update_fields=["returned"])
+        if back.points > 0:
+            _tell(redemption, RETURNED_MAIL, why="refunded" if is_refunded else "rest")
+
+
+def _back(redemption, used):
+    """Let the account have what is not used; None if it has it already."""
+    return ledger.settle(redemption.entry, used, codes.cause(redemption), rule=redemption.entry.rule)
+
+
+def _is_all_back(redemption) -> bool:
+    """Of credit a part may have come back before."""
+    return redemption.returned_id is not None and not redemption.is_credit
 
 
 def _free(redemption):
@@ -164,7 +204,11 @@ def _free(redemption):
     if redemption.order_id is None:
         return
     redemption.order = None
-    if redemption.returned_id:
+    if redemption.returned_id and redemption.is_credit:
+        # Some of it is back, and to the shop the code is worth all of it again: the rest comes back once it is gone.
+        redemption.save(update_fields=["order"])
+        _ask_for_it(redemption, timezone.now())
+    elif redemption.returned_id:
         _move(redemption, State.RETURNED, "order")
         codes.take_back(redemption, redemption.code)
     elif (
@@ -203,9 +247,12 @@ def _move(redemption, state, *also):
 
 def _give_back(redemption, state):
     """Points to their lots, and one more in stock where the shop has given nothing for it."""
-    redemption.returned = ledger.give_back(redemption.entry, codes.cause(redemption), rule=redemption.entry.rule)
+    if redemption.is_credit:
+        redemption.returned = _back(redemption, 0) or redemption.returned
+    else:
+        redemption.returned = ledger.give_back(redemption.entry, codes.cause(redemption), rule=redemption.entry.rule)
     _move(redemption, state, "returned", "error")
-    if state != State.USED:
+    if state != State.USED and redemption.reward_id:
         Reward.objects.filter(pk=redemption.reward_id, stock__isnull=False).update(stock=F("stock") + 1)
 
 
@@ -230,7 +277,7 @@ def _held(rows: QuerySet) -> list[Redemption]:
     accounts = Account.objects.filter(pk__in=rows.values("account")).order_by("pk")
     if not list(accounts.select_for_update(no_key=True).values_list("pk", flat=True)):
         return []
-    rows = rows.select_related("account__customer__joined_to", "entry").order_by("pk")
+    rows = rows.select_related("account__customer__joined_to", "entry", "returned").order_by("pk")
     return list(rows.select_for_update(no_key=True, of=["self"]))
 
 
@@ -239,11 +286,21 @@ def _tell(redemption, kind, **also):
     language, expires = store.language_for(customer.language), redemption.expires_at
     with translation.override(language):
         reward = rewards.words(redemption.terms)
+    if redemption.is_credit:
+        back = redemption.returned.points if kind == RETURNED_MAIL else redemption.points
+        with translation.override(language):
+            also["amount"] = units.shown(back, redemption.terms["currency"])
     context = also | {
         "code": redemption.code,
         "points": redemption.points,
         "reward": reward,
         "expires": expires and formats.day(expires, store.timezone, language),
-        "url": links.address(reverse("loyalty-rewards", args=[store.slug])),
+        "url": links.address(
+            reverse("loyalty-credit" if redemption.is_credit else "loyalty-rewards", args=[store.slug])
+        ),
     }
-    outbox.queue(store, kind, codes.cause(redemption), customer=customer, context=context)
+    key = codes.cause(redemption)
+    if redemption.is_credit:
+        # A rest may come back, and later the whole.
+        kind, key = CREDIT_MAILS[kind], f"{key}:{redemption.returned_id or 0}"
+    outbox.queue(store, kind, key, customer=customer, context=context)

@@ -54,6 +54,31 @@ def give_back(
     return back
 
 
+@transaction.atomic
+def settle(
+    entry: LedgerEntry, used: int, cause: str, *, rule: dict | None = None, at: datetime | None = None
+) -> LedgerEntry | None:
+    """Let what `entry` spent be `used` in the end, by giving the rest back; answers the last new entry, None if nothing is to be done.
+
+    It looks at what stands in the ledger, so that it may be called at any time and again. What was given back before and turns out to
+    be used is taken again, as far as it is there. `cause` is a prefix.
+    """
+    account = Account.objects.select_for_update(no_key=True).get(pk=entry.account_id)
+    taken = [entry, *account.entries.filter(kind=Kind.REVERSE, cause__startswith=f"{cause}:").order_by("pk")]
+    given = LedgerEntry.objects.filter(reverses__in=taken).values_list("reverses").annotate(Sum("points"))
+    back = dict(given.order_by())
+    out = [(row, -row.points - back.get(row.pk, 0)) for row in taken]
+    rest = sum(points for _row, points in out) - used
+    posted, last = account.posted, None
+    if rest < 0 < account.balance:
+        last = post(account, Kind.REVERSE, max(rest, -account.balance), f"{cause}:{posted}", rule=rule, at=at)
+    for row, points in reversed(out):
+        if (part := min(rest, points)) > 0:
+            last = give_back(row, f"{cause}:{posted}:{row.pk}", points=part, rule=rule, at=at)
+            rest -= part
+    return last
+
+
 def _missing(back: LedgerEntry) -> list[Posting]:
     """Take what an order's reversal could not take, because it was spent on what is given back now."""
     came_back: dict[int, int] = defaultdict(int)

@@ -66,6 +66,8 @@ def words(terms: dict) -> str:
     """`₹500.00 off`, from a reward's terms."""
     if terms.get("name"):
         return terms["name"]
+    if terms["kind"] == "credit":
+        return _("Store credit: %(money)s") % {"money": money(terms["amount"], terms["currency"])}
     if terms["kind"] == Reward.Kind.PRODUCT:
         return _("%(product)s for free") % {"product": terms["product_name"]}
     if terms["kind"] == Reward.Kind.SHIPPING:
@@ -83,6 +85,10 @@ def words(terms: dict) -> str:
 def conditions(terms: dict) -> list[str]:
     """What else is to know of a code, in sentences."""
     said = []
+    if terms["kind"] == "credit":
+        return [
+            _("What an order does not use of it comes back to your credit, and so does a code that expires unused.")
+        ]
     if terms["kind"] == Reward.Kind.DONATION:
         return [_("You give the points away: they do not come back.")]
     if terms["kind"] == Reward.Kind.ACCESS:

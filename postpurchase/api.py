@@ -31,6 +31,7 @@ from loyalty.api import (
     AdjustmentViewSet,
     CampaignViewSet,
     CreditAdjustmentViewSet,
+    CreditCodeViewSet,
     CreditEntryViewSet,
     CreditViewSet,
     EntryViewSet,
@@ -67,6 +68,7 @@ router.register("loyalty/accounts", AccountViewSet, "loyalty-account")
 router.register("loyalty/entries", EntryViewSet, "loyalty-entry")
 router.register("loyalty/lots", LotViewSet, "loyalty-lot")
 router.register("loyalty/credit", CreditViewSet, "loyalty-credit")
+router.register("loyalty/credit-codes", CreditCodeViewSet, "loyalty-credit-code")
 router.register("loyalty/credit-entries", CreditEntryViewSet, "loyalty-credit-entry")
 router.register("loyalty/credit-adjustments", CreditAdjustmentViewSet, "loyalty-credit-adjustment")
 router.register("loyalty/adjustments", AdjustmentViewSet, "loyalty-adjustment")

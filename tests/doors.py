@@ -165,6 +165,10 @@ ROUTES = {
     ),
     "loyalty-credit-list": api_create,
     "loyalty-credit-detail": api_row,
+    "loyalty-credit-code-list": Kind(api.get, answers(401, key=201, other_key=400, key_without_scope=403)),
+    # Theirs was bought with points.
+    "loyalty-credit-code-detail": Kind(api_row.get | {"key": 404}, api_row.post),
+    "loyalty-credit-code-hand-back": Kind(api_row_act.get, api_row_act.post | {"key": 404}),
     "loyalty-credit-entry-list": Kind(api.get, api.post),
     "loyalty-credit-adjustment-list": Kind(api.get, api.post),
     # Theirs is of points, which are none of this.
@@ -228,7 +232,7 @@ ROUTES = {
     # The shop's pages ask it for anybody; for a customer only by the shop's token.
     "loyalty-display": Kind(answers(200), answers(403)),
     "loyalty-display-script": public,
-    "loyalty-credit": portal,
+    "loyalty-credit": Kind(portal.get, answers(302, customers=400, customer_elsewhere=403), portal.shows),
     "loyalty-rewards": portal,
     "loyalty-code": Kind(
         portal_own.get, answers(302, other_customer=404, customer_elsewhere=403), portal_own.shows

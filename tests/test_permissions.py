@@ -126,6 +126,7 @@ def body_of(world, route) -> dict:
         },
         "loyalty-rule-list": {"category": world.a["orders.Category"].pk, "rate": "2"},
         "loyalty-campaign-list": {"name": "Diwali", "multiplier": "2"},
+        "loyalty-credit-code-list": {"customer": world.a["orders.Customer"].pk, "amount": "1"},
         "loyalty-credit-list": {"customer": world.a["orders.Customer"].pk, "amount": "5", "reason": "Sorry"},
         "loyalty-account-adjust": {"points": 5, "reason": "Sorry"},
         "preferences": {"news": "on"},

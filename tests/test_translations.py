@@ -108,6 +108,7 @@ def everything(store, customer, order):
     factories.make_referral(customer, state="declined", reason="cap")
     account = factories.make_account(customer, 1240)
     reward = factories.make_reward(store, 100, description="पाँच कप चाय", minimum_order=500)
+    factories.make_credit(customer, 1250)
     for state in ("pending", "ready", "used"):
         factories.make_redemption(account, reward, code=f"22-{len(state)}", state=state)
     expiry.date_lots(program)
@@ -239,6 +240,9 @@ LOYALTY = {
     "referral-welcome": {},
     "referral-declined": {"friend": "ra•••@mail.example", "reason": "वही फ़ोन"},
     # A code is of Latin letters in every language.
+    "credit-code": {"amount": "₹5.00", "code": "22-23456-78923", "expires": "2026-12-31"},
+    "credit-failed": {"amount": "₹5.00"},
+    "credit-returned": {"amount": "₹5.00", "code": "22-23456-78923", "why": "rest"},
     "credit-given": {"amount": "₹5.00", "balance": "₹7.50", "reason": "माफ़ कीजिए"},
     "reward-code": {"reward": "छूट", "code": "22-23456-78923", "expires": "2026-12-31"},
     "reward-failed": {"reward": "छूट"},

@@ -11,7 +11,7 @@ from crm.stores import formats
 from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
 
-from .. import explaining, rewards
+from .. import explaining, rewards, units
 from ..models import Redemption, Reward, Tier
 from .rules import of_ones_stores
 
@@ -112,9 +112,9 @@ class RedemptionAdmin(ReadOnlyAdmin):
     def reward_shown(self, redemption):
         return rewards.words(redemption.terms)
 
-    @display(description=_("Points"))
+    @display(description=_("Points or credit"))
     def points_shown(self, redemption):
-        return formats.number(redemption.points)
+        return units.shown(redemption.points, redemption.account.unit)
 
     @display(description=_("State"), label=COLOURS, ordering="state")
     def state_shown(self, redemption):

@@ -1,8 +1,11 @@
 """Store credit for merchants' programs: who has how much, what moved it, giving and taking it."""
 
+import uuid
+
 import django_filters as filters
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.response import Response
 
@@ -10,14 +13,16 @@ from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
-from .. import credit, explaining, ledger, units
-from ..models import Account, Adjustment, CreditAccount, LedgerEntry
+from .. import credit, explaining, ledger, redeeming, spending, units
+from ..models import Account, Adjustment, CreditAccount, LedgerEntry, Redemption
 from .adjustments import AdjustmentSerializer, AdjustmentViewSet
 from .of_customers import ForCustomerSerializer, OfAccountFilter
+from .rewards import RedemptionSerializer, RedemptionViewSet
 
 MONEY = {"max_digits": 16, "decimal_places": 4}
 
 
+@extend_schema_field(OpenApiTypes.DECIMAL)
 class MoneyField(serializers.Field):
     """What an account counts in its currency's smallest unit, as money with the currency's own decimals."""
 
@@ -69,6 +74,30 @@ class CreditAdjustmentSerializer(AdjustmentSerializer):
 
     class Meta(AdjustmentSerializer.Meta):
         fields = [name if name != "points" else "amount" for name in AdjustmentSerializer.Meta.fields] + ["currency"]
+
+
+class CreditCodeSerializer(RedemptionSerializer):
+    amount = MoneyField("account.unit", source="points")
+    currency = serializers.CharField(source="account.unit", read_only=True)
+
+    class Meta(RedemptionSerializer.Meta):
+        fields = [
+            "id",
+            "customer",
+            "email",
+            "state",
+            "code",
+            "amount",
+            "currency",
+            "expires_at",
+            "order",
+            "error",
+            "created_at",
+        ]
+
+
+class SpendSerializer(ForCustomerSerializer):
+    amount = serializers.DecimalField(**MONEY, min_value=0, help_text=_("Money in the store's currency"))
 
 
 class GiveSerializer(ForCustomerSerializer):
@@ -161,3 +190,33 @@ class CreditAdjustmentViewSet(AdjustmentViewSet):
         "account__customer", "asked_by", "asked_by_key"
     )
     serializer_class = CreditAdjustmentSerializer
+
+
+class CreditCodeFilter(filters.FilterSet):
+    customer = filters.NumberFilter("account__customer_id")
+    email = EmailFilter("account__customer__email")
+
+    class Meta:
+        model = Redemption
+        fields = ["customer", "email", "state"]
+
+
+class CreditCodeViewSet(RedemptionViewSet):
+    """Coupons that store credit was turned into, and what became of them."""
+
+    queryset = Redemption.objects.exclude(account__unit=Account.Unit.POINTS).select_related("account__customer")
+    serializer_class = CreditCodeSerializer
+    filterset_class = CreditCodeFilter
+
+    @extend_schema(request=SpendSerializer, responses={201: CreditCodeSerializer})
+    @idempotent
+    def create(self, request):
+        """Turn a customer's credit into a coupon of exactly so much. The code is there once the shop has it, and is mailed to the customer."""
+        serializer = SpendSerializer(data=request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        asked = serializer.validated_data
+        try:
+            made = spending.spend(request.auth.store, asked["customer"], asked["amount"], key=uuid.uuid4())
+        except redeeming.CannotRedeem as error:
+            raise serializers.ValidationError({"amount": [str(error)]}) from error
+        return Response(CreditCodeSerializer(made).data, status.HTTP_201_CREATED)

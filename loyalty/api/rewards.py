@@ -119,13 +119,13 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
             raise serializers.ValidationError({"reward": [str(error)]}) from error
         return Response(RedemptionSerializer(redemption).data, status.HTTP_201_CREATED)
 
-    @extend_schema(request=None, responses=RedemptionSerializer)
+    @extend_schema(request=None)
     @action(detail=True, methods=["post"], url_path="hand-back")
     def hand_back(self, request, pk):
-        """Have the shop delete the code unused. The points come back once it has; until then the state is `returning`."""
+        """Have the shop delete the code unused. What it cost comes back once it has; until then the state is `returning`."""
         redemption = self.get_object()
         try:
             redemption = redemptions.hand_back(request.auth.store, redemption.pk, timezone.now())
         except redemptions.CannotHandBack as error:
             raise serializers.ValidationError({"state": [str(error)]}) from error
-        return Response(RedemptionSerializer(redemption).data)
+        return Response(self.get_serializer(redemption).data)

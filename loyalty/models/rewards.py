@@ -238,7 +238,7 @@ class Reward(models.Model):
 
 
 class Redemption(models.Model):
-    """A reward that a customer took: the points spent for it, and the code that the shop gives for them."""
+    """A reward that a customer took, or store credit that became a code: what was spent for it, and the code that the shop gives."""
 
     class State(models.TextChoices):
         PENDING = "pending", _("On its way")
@@ -254,7 +254,10 @@ class Redemption(models.Model):
     account = models.ForeignKey(
         Account, models.RESTRICT, related_name="redemptions", db_index=False, verbose_name=_("account")
     )
-    reward = models.ForeignKey(Reward, models.RESTRICT, related_name="redemptions", verbose_name=_("reward"))
+    # Empty of a code that store credit was turned into.
+    reward = models.ForeignKey(
+        Reward, models.RESTRICT, null=True, blank=True, related_name="redemptions", verbose_name=_("reward")
+    )
     # Of the form or request it came by: the same one again is the same redemption.
     key = models.UUIDField(default=uuid.uuid4, editable=False)
     # The reward as it was.
@@ -286,8 +289,8 @@ class Redemption(models.Model):
             models.UniqueConstraint(fields=["store", "key"], name="redemption_once_per_key"),
             models.UniqueConstraint(fields=["store", "code"], condition=~Q(code=""), name="redemption_code_once"),
             models.CheckConstraint(
-                # A code that was used gives back, too, when its order is refunded.
-                condition=Q(state="used")
+                # A code that was used gives back, too, when its order is refunded, or what the order left of it.
+                condition=Q(state__in=["used", "returning"])
                 | Q(state__in=["failed", "returned"], returned__isnull=False)
                 | ~Q(state__in=["failed", "returned"]) & Q(returned=None),
                 name="redemption_gives_back_or_not",
@@ -306,6 +309,11 @@ class Redemption(models.Model):
     @property
     def points(self) -> int:
         return self.terms["points"]
+
+    @property
+    def is_credit(self) -> bool:
+        """Store credit was turned into it; `points` are of its currency's smallest unit."""
+        return self.terms["kind"] == "credit"
 
     @property
     def words(self) -> str:

@@ -13,7 +13,7 @@ from crm.portal.access import customer_required
 
 from .. import members, programs, redeeming, redemptions, rewards
 from ..accounts import account_of
-from ..models import Redemption, Reward
+from ..models import Account, Redemption, Reward
 
 
 @never_cache
@@ -81,11 +81,15 @@ def code(request, slug, redemption):
             row, error = rows.get(pk=row.pk), str(refusal)
         else:
             messages.success(
-                request, _("The shop is asked to delete the code. Your points come back as soon as it has.")
+                request,
+                _("The shop is asked to delete the code. Your credit comes back as soon as it has.")
+                if row.is_credit
+                else _("The shop is asked to delete the code. Your points come back as soon as it has."),
             )
             return redirect("loyalty-code", slug, row.pk)
     context = {"row": row, "conditions": rewards.conditions(row.terms), "error": error}
-    return render(request, "loyalty/code.html", context, status=409 if error else 200)
+    page = "loyalty/credit_code.html" if row.is_credit else "loyalty/code.html"
+    return render(request, page, context, status=409 if error else 200)
 
 
 def _points(request) -> int | None:
@@ -103,7 +107,7 @@ def _shelf(request, error="", status=200):
             "balance": account.balance if account else 0,
             "offers": rewards.offers(request.store, account, timezone.now()),
             "codes": Redemption.objects.for_store(request.store)
-            .filter(account__customer__in=request.customers)
+            .filter(account__customer__in=request.customers, account__unit=Account.Unit.POINTS)
             .order_by("-pk")[:50],
         }
     return render(request, "loyalty/rewards.html", context, status=status)

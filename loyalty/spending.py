@@ -1,0 +1,116 @@
+"""Store credit becomes a coupon of the shop, for exactly so much money and for this customer alone.
+
+As with rewards (`redeeming`), the money, the row and the owed write into the shop are one transaction, and `redemptions` says what
+becomes of it. WooCommerce spends a coupon whole, so what an order does not use comes back once it is paid.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.core import signing
+from django.db import transaction
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from crm.orders.models import Customer
+from crm.stores import formats
+from crm.stores.models import Store
+from crm.woocommerce.pushes.payloads import BadPayload
+
+from . import codes, credit, ledger, units
+from .accounts import lock_all
+from .models import Redemption
+from .redeeming import BadToken, CannotRedeem, NoAddress, NotEnough
+
+KIND = "credit"
+# Until the end of the day; then what was not used is credit again.
+VALID_DAYS = 90
+_SALT = "postpurchase.credit"
+_TOKEN_AGE = timedelta(days=1)
+
+
+class BadAmount(CannotRedeem):
+    """No money that can be paid."""
+
+
+def token(store: Store, customer: Customer) -> str:
+    """For one form: it makes one code however often it is sent, and for this customer alone."""
+    return signing.dumps([store.pk, customer.pk, uuid.uuid4().hex], salt=_SALT)
+
+
+def spend_by_token(store: Store, customer: Customer, amount: Decimal, token: str, at: datetime) -> Redemption:
+    """What a form of the portal asks for. Raises CannotRedeem."""
+    try:
+        store_id, customer_id, key = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE)
+    except (signing.BadSignature, ValueError, TypeError):
+        store_id = customer_id = key = None
+    if (store_id, customer_id) != (store.pk, customer.pk):
+        raise BadToken(_("This page has been open for too long or is not yours. Please try again."))
+    return spend(store, customer, amount, key=uuid.UUID(key), at=at)
+
+
+@transaction.atomic
+def spend(
+    store: Store, customer: Customer, amount: Decimal, *, key: uuid.UUID, at: datetime | None = None
+) -> Redemption:
+    """Turn so much credit of the store's currency into a code. The same key again answers the code there is.
+
+    Raises CannotRedeem, with nothing changed.
+    """
+    at = at or now()
+    customer, currency = customer.joined_to or customer, store.currency
+    account = credit.account_of(store, customer)
+    # Whoever else spends of this account waits here, the second click of a double click among them.
+    account = lock_all(store, [customer.pk])[customer.pk, currency]
+    if done := Redemption.objects.for_store(store).filter(key=key).first():
+        if done.account_id != account.pk:
+            raise BadToken(_("This page has been open for too long or is not yours. Please try again."))
+        return done
+    try:
+        count = units.smallest(amount, currency)
+    except ValueError as error:
+        raise BadAmount(_("Please type an amount of money.")) from error
+    if not 0 < count <= ledger.MOST_POINTS:
+        raise BadAmount(_("Please type an amount of money."))
+    if count > account.balance:
+        raise NotEnough(
+            _("You have credit of %(balance)s.")
+            % {"balance": formats.money(units.money(account.balance, currency), currency)}
+        )
+    if not customer.email:
+        raise _no_address()
+    redemption = Redemption.objects.create(
+        store=store, account=account, key=key, terms=_terms(count, currency), code=codes.new_code(store),
+        expires_at=codes.last_moment(VALID_DAYS, store, at), created_at=at,
+    )  # fmt: skip
+    rule = {"why": "code", "code": redemption.code, "unit": currency}
+    redemption.entry = ledger.redeem(account, count, codes.cause(redemption), rule=rule, at=at)
+    try:
+        codes.owe(redemption, customer, at)
+    except BadPayload as error:
+        if "email_restrictions" not in error.errors:
+            raise
+        raise _no_address() from error
+    redemption.save(update_fields=["entry"])
+    return redemption
+
+
+def _terms(count: int, currency: str) -> dict:
+    """As a reward's, so that a code is a code. `points` are of the currency's smallest unit."""
+    return {
+        "kind": KIND,
+        "name": "",
+        "amount": f"{units.money(count, currency):f}",
+        "currency": currency,
+        "points": count,
+        "minimum_order": None,
+        "individual_use": False,
+        "valid_days": VALID_DAYS,
+        "returns_expired": True,
+        "returns_refunded": True,
+    }
+
+
+def _no_address():
+    return NoAddress(_("The shop can't make a code for your email address. Please write to the shop."))
