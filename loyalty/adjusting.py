@@ -7,10 +7,11 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Abs
 from django.utils.timezone import now
+from django.utils.translation import gettext as _
 
 from crm.stores.models import ApiKey, User
 
-from . import credit, units
+from . import credit, joining, units
 from .models import Account, Adjustment, LedgerEntry, Program
 from .posting import Kind, post
 
@@ -21,6 +22,13 @@ class AlreadyDecided(Exception):
 
 class NotYours(Exception):
     """Who asked for an adjustment, by hand or with a key of their own, can't approve it."""
+
+
+class SentBefore(Exception):
+    """The same form asked for something else before; the message is for people."""
+
+    def __init__(self):
+        super().__init__(_("This form was sent already, with other values. Open it anew."))
 
 
 @transaction.atomic
@@ -35,13 +43,15 @@ def adjust(
 ) -> Adjustment:
     """Add points to an account, or take them away with a minus. `key` names the attempt: the same one is answered alike.
 
-    Beyond the programme's limit for a person (or a program's key) and day the adjustment waits (`entry` is None). Raises InsufficientPoints.
+    Raises SentBefore if that asked for something else. Beyond the programme's limit for a person (or a program's key) and day the adjustment waits (`entry` is None). Raises InsufficientPoints.
     """
     at, key = at or now(), key or uuid.uuid4()
     # Two of one person's adjustments at once must not both find room under the limit.
     asking: type[User] | type[ApiKey] = ApiKey if isinstance(by, ApiKey) else User
     asking._base_manager.select_for_update(no_key=True).get(pk=by.pk)
-    if asked := Adjustment.objects.filter(key=key).first():
+    if asked := Adjustment.objects.filter(key=key).select_related("account").first():
+        if (asked.account_id, asked.points, asked.asked_by or asked.asked_by_key) != (account.pk, points, by):
+            raise SentBefore
         return asked
     adjustment = Adjustment(
         store_id=account.store_id, account=account, points=points, reason=reason, key=key, asked_at=at,
@@ -104,7 +114,7 @@ def refuse(adjustment: Adjustment, by: User, *, at: datetime | None = None) -> A
 def _decide(adjustment, by, at):
     adjustment = (
         Adjustment.objects.select_for_update(of=["self"])
-        .select_related("account", "asked_by", "asked_by_key")
+        .select_related("account__customer", "account__store", "asked_by", "asked_by_key")
         .get(pk=adjustment.pk)
     )
     if adjustment.state != Adjustment.State.WAITING:
@@ -125,4 +135,7 @@ def _post(adjustment: Adjustment, at: datetime | None) -> LedgerEntry:
     )  # fmt: skip
     if account.is_credit and entry.points > 0:
         credit.tell(entry)
+    if account.customer.joined_to_id:
+        # Asked for before the guest became a customer: it follows what else the guest had.
+        joining.join(account.store, [account.customer_id])
     return entry

@@ -15,4 +15,4 @@ class Away(APIException):
 
 class Failing(ExceptionHandler):
     def convert_known_exceptions(self, exc):
-        return Away() if isinstance(exc, outages.AWAY) else super().convert_known_exceptions(exc)
+        return Away() if outages.is_away(exc) else super().convert_known_exceptions(exc)

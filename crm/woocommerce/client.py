@@ -292,7 +292,13 @@ class Client(woocommerce.API):
         request = requests.PreparedRequest()
         request.prepare_method(method)
         request.url = self._start + url.removeprefix(f"{self.url}/")
-        request.prepare_headers({"User-Agent": self.user_agent, "Accept": "application/json"})
+        request.prepare_headers(
+            {
+                "User-Agent": self.user_agent,
+                "Accept": "application/json",
+                "Accept-Encoding": requests.utils.DEFAULT_ACCEPT_ENCODING,
+            }
+        )
         request.prepare_cookies(self.session.cookies if len(self.session.cookies) else {})
         body = None
         if data is not None:

@@ -11,7 +11,7 @@ import struct
 import time
 import uuid
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 from django_q import cluster, signals
 from django_q.brokers.orm import ORM
@@ -51,7 +51,9 @@ class Broker(ORM):
             return [(None, SignedPackage.dumps(task))]
         try:
             return super().dequeue()
-        except outages.AWAY as error:
+        except (OperationalError, InterfaceError) as error:
+            if not outages.is_away(error):
+                raise
             # django-q2 itself would wait ten seconds and then make a process anew.
             logger.warning("The queue waits for the database: %s", error)
             connection.close()

@@ -20,7 +20,7 @@ from crm.orders.admin import link_to
 from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 
-from .. import explaining, ledger, units
+from .. import adjusting, explaining, ledger, units
 from ..models import Account, Adjustment, CreditAccount, LedgerEntry, Program
 from ..models.program import worth_of
 
@@ -145,6 +145,9 @@ class AccountAdmin(ReadOnlyAdmin):
             adjustment = ledger.adjust(account, points, reason, request.user, key=cause)
         except ledger.InsufficientPoints as error:
             form.add_error("points", str(error))
+            return False
+        except adjusting.SentBefore as error:
+            form.add_error(None, str(error))
             return False
         self.log_change(request, account, f"{adjustment.shown}: {adjustment.reason}")
         tell(request, adjustment)

@@ -67,6 +67,9 @@ class Machine:
             "DEBUG": "off",
             "LOG_LEVEL": "WARNING",
             "EMAIL_URL": self.mail_url,
+            # Set here or in .env, this would win over the address.
+            "EMAIL_BACKEND": "",
+            "HOST": "127.0.0.1",
             "COMPRESS_STATIC": "off",
             "WEB_WORKERS": "2",
             "WEB_THREADS": "4",

@@ -6,9 +6,20 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connections, transaction
 
+from crm.orders.customers import join_guest
+from crm.work import drain
 from loyalty import adjusting, ledger
 from loyalty.models import Account, Adjustment, LedgerEntry
-from tests.factories import NOW, make_account, make_api_key, make_customer, make_program, make_staff, make_store
+from tests.factories import (
+    NOW,
+    make_account,
+    make_api_key,
+    make_customer,
+    make_guest,
+    make_program,
+    make_staff,
+    make_store,
+)
 from tests.loyalty.test_ledger import in_threads
 
 pytestmark = pytest.mark.django_db
@@ -100,12 +111,27 @@ def test_a_refused_one_posts_nothing_and_who_asked_may_withdraw(account, asker, 
     assert balance() == 1000
 
 
-def test_the_same_attempt_is_answered_alike(account, asker):
+def test_the_same_attempt_is_answered_alike(account, asker, other):
     key = uuid.uuid4()
     first = ledger.adjust(account, 50, "Gift", asker, key=key)
 
     assert ledger.adjust(account, 50, "Gift", asker, key=key) == first
+    with pytest.raises(adjusting.SentBefore):
+        ledger.adjust(account, 60, "Gift", asker, key=key)
+    with pytest.raises(adjusting.SentBefore):
+        ledger.adjust(account, 50, "Gift", other, key=key)
     assert balance() == 1050
+
+
+def test_what_was_asked_for_a_guest_goes_to_the_customer_the_guest_became(store, program, asker, other):
+    guest, customer = make_guest(store, email="asha@mail.example"), make_customer(store, email="asha@mail.example")
+    adjustment = ledger.adjust(make_account(guest), 500, "Generous", asker, at=NOW)
+    join_guest(store, guest.email, NOW)
+    drain.drain_all()
+
+    adjusting.approve(adjustment, other)
+
+    assert [(row.customer, row.balance) for row in Account.objects.order_by("balance")] == [(guest, 0), (customer, 500)]
 
 
 def test_more_than_there_is_cannot_be_taken(account, asker, program, other):

@@ -13,7 +13,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="customer",
             index=models.Index(
-                condition=models.Q(("deleted_at", None), ("synced_at", None)), fields=["store"], name="customer_unread"
+                condition=models.Q(("deleted_at", None), ("synced_at", None), ("woo_id__isnull", False)),
+                fields=["store"],
+                name="customer_unread",
             ),
         ),
         migrations.AddIndex(

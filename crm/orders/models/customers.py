@@ -56,7 +56,11 @@ class Customer(Mirrored):
             models.Index(fields=["store", "email"], name="customer_by_email"),
             models.Index(fields=["store", "-date_created_gmt", "-id"], name="customer_newest"),
             # Each poll asks whether there are any.
-            models.Index(fields=["store"], condition=models.Q(synced_at=None, deleted_at=None), name="customer_unread"),
+            models.Index(
+                fields=["store"],
+                condition=models.Q(synced_at=None, deleted_at=None, woo_id__isnull=False),
+                name="customer_unread",
+            ),
         ]
 
     def __str__(self):

@@ -87,6 +87,7 @@ def test_one_connection_serves_many_requests():
             client.get("orders")
 
         assert len({request["connection"] for request in server.requests}) == 1
+        assert all("gzip" in request["headers"]["Accept-Encoding"] for request in server.requests)
 
 
 def test_pages_follow_the_shops_count_and_not_the_length_of_a_page():

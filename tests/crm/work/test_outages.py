@@ -50,6 +50,27 @@ def test_while_the_database_is_away_one_is_asked_to_come_again(path):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_sleep(9)",  # cancelled after its time
+        "DO $$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$",
+        "DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$",
+    ],
+)
+def test_an_error_of_the_statement_is_none_of_a_database_that_is_away(statement):
+    def work():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = '50ms'")
+            cursor.execute(statement)
+
+    with pytest.raises(OperationalError) as failed:
+        outages.sit_out(work)
+
+    assert not outages.is_away(failed.value)
+
+
+@pytest.mark.django_db
 def test_within_a_transaction_nothing_is_tried_again():
     tries = []
 
