@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.db.models import Sum
 from django.urls import reverse
 from django.utils import translation
 
@@ -46,6 +47,12 @@ def held(accounts: list[Account]) -> list[Money]:
     for account in accounts:
         sums[account.unit] = sums.get(account.unit, 0) + account.balance
     return [Money(units.money(balance, unit), unit) for unit, balance in sums.items()]
+
+
+def outstanding(store: Store) -> list[Money]:
+    """What the shop owes its customers in each currency."""
+    sums = Account.objects.for_store(store).credit().filter(balance__gt=0).values_list("unit").annotate(Sum("balance"))
+    return [Money(units.money(balance, unit), unit) for unit, balance in sums.order_by("unit")]
 
 
 def tell(entry: LedgerEntry) -> None:

@@ -309,6 +309,7 @@ SPECTACULAR_SETTINGS = {
         "WorkStateEnum": "crm.work.models.DueWork.State",
         "MembershipWayEnum": "loyalty.models.Member.Way",
         "ReferralStateEnum": "loyalty.models.Referral.State",
+        "EntryKindEnum": "loyalty.models.LedgerEntry.Kind",
     }
     | {
         name: f"drf_standardized_errors.openapi_serializers.{name}.choices"

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from crm.stores import formats, sheets
 from crm.stores.staff import ReadOnlyAdmin, Role
 
-from .. import charts, liability
+from .. import charts, credit, liability
 from ..models import ProgramLiability
 
 
@@ -80,7 +80,9 @@ def figures(found: liability.Liability) -> list[tuple[str, str]]:
     ]
     if found.overdrawn:
         rows.append((_("Below zero: owed by customers"), shown(found.program, found.overdrawn)))
-    return rows
+    # Money, and another debt: none of the sums above has any of it.
+    owed = credit.outstanding(found.program.store)
+    return rows + [(_("Store credit, apart from points"), formats.money(sum.amount, sum.currency)) for sum in owed]
 
 
 def basis(found: liability.Liability) -> str:
@@ -149,6 +151,7 @@ def table(found: liability.Liability) -> list[list[object]]:
     return [
         *head,
         *([name, points, program.worth(points)] for name, points in sums),
+        *([_("Store credit"), sum.currency, sum.amount] for sum in credit.outstanding(program.store)),
         [_("Expected use"), f"{found.share:.4f}", found.basis.label],
         [],
         [_("Expires in"), _("Points"), _("Worth")],

@@ -18,6 +18,7 @@ from tests.factories import (
     NOW,
     make_account,
     make_api_key,
+    make_credit,
     make_customer,
     make_guest,
     make_order,
@@ -154,6 +155,7 @@ def test_an_empty_programme_owes_nothing(program):
 @pytest.mark.parametrize(("role", "status"), [("owner", 200), ("agent", 302), ("viewer", 302)])
 def test_owners_see_figures_charts_and_tables(client, program, account, role, status):
     ledger.earn(account, 1234, "review:1")
+    make_credit(account.customer, 5050)
     client.force_login(make_staff(program.store, Membership.Role(role)))
 
     page = client.get(f"{PAGE}{program.pk}/change/")
@@ -162,6 +164,7 @@ def test_owners_see_figures_charts_and_tables(client, program, account, role, st
     if status == 200:
         text = re.sub(r"<[^>]+>", " ", page.content.decode())
         assert "1,234 · ₹123.40" in text
+        assert re.search(r"Store credit, apart from points\s+₹50.50", text)
         assert "count on all of them being redeemed" in text
         assert page.content.count(b"<rect") >= 1
         assert client.get(PAGE).headers["Location"] == f"{PAGE}{program.pk}/change/"
@@ -171,6 +174,7 @@ def test_the_file_has_the_whole_report_in_plain_numbers(client, program, account
     program.store.name = '=HYPERLINK("x")'
     program.store.save()
     ledger.earn(account, 1234, "review:1")
+    make_credit(account.customer, 5050)
     client.force_login(make_staff(program.store))
 
     answer = client.get(f"{PAGE}{program.pk}/change/?format=csv")
@@ -179,6 +183,7 @@ def test_the_file_has_the_whole_report_in_plain_numbers(client, program, account
     rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     assert text[0] == "\ufeff"
     assert ["Outstanding points", "1234", "123.40"] in rows
+    assert ["Store credit", "INR", "50.50"] in rows
     assert ["Store", '\'=HYPERLINK("x")'] in rows
     assert [f"{timezone.now():%Y-%m}", "1234", "0", "0", "0", "0", "1234"] in rows
     assert len(rows) > liability.MONTHS + liability.MONTHS_AHEAD
