@@ -16,7 +16,7 @@ from .models import Heartbeat, ScheduleRun, Wake
 
 def drain_table(label: str) -> int:
     # Else it would be asked for again in two minutes, and what this process had claimed would wait for its lease.
-    return outages.sit_out(lambda: drain.drain(apps.get_model(label)))
+    return outages.sit_out(lambda: drain.drain(apps.get_model(label)), seconds=80)
 
 
 def every_minute() -> None:

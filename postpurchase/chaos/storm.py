@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from crm.stores.models import Store
 from crm.woocommerce import push
-from crm.woocommerce.models import WebhookDelivery
+from crm.woocommerce.models import Reread, WebhookDelivery
 from crm.work import drain
 from crm.work.models import DueWork
 from postpurchase.bench.figures import Figure
@@ -167,7 +167,8 @@ class World:
 
     def is_busy(self) -> bool:
         at = timezone.now()
-        return any(
+        # What was just changed is read once more a moment later, when nothing is due yet.
+        return Reread.objects.filter(state=State.DUE, attempts=0).exists() or any(
             model.objects.filter(state=State.RUNNING).exists() or model.objects.due(at).exists()
             for model in drain.tables()
         )
