@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import Abs
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -47,8 +47,11 @@ def adjust(
     """
     at, key = at or now(), key or uuid.uuid4()
     # Two of one person's adjustments at once must not both find room under the limit.
-    asking: type[User] | type[ApiKey] = ApiKey if isinstance(by, ApiKey) else User
-    asking._base_manager.select_for_update(no_key=True).get(pk=by.pk)
+    person_id = by.issued_to_id if isinstance(by, ApiKey) else by.pk
+    if person_id:
+        User._base_manager.select_for_update(no_key=True).get(pk=person_id)
+    else:
+        ApiKey.objects.select_for_update(no_key=True).get(pk=by.pk)
     if asked := Adjustment.objects.filter(key=key).select_related("account").first():
         if (asked.account_id, asked.points, asked.asked_by or asked.asked_by_key) != (account.pk, points, by):
             raise SentBefore
@@ -68,10 +71,13 @@ def _within_limit(adjustment: Adjustment) -> bool:
     limit = _limit(adjustment.account)
     if limit is None:
         return True
+    person_id = adjustment.asking_person_id
     today = Adjustment.objects.filter(
+        # By hand and by all keys that the person holds.
+        Q(asked_by=person_id) | Q(asked_by_key__issued_to=person_id)
+        if person_id
+        else Q(asked_by_key=adjustment.asked_by_key),
         store=adjustment.store_id,
-        asked_by=adjustment.asked_by,
-        asked_by_key=adjustment.asked_by_key,
         account__unit=adjustment.account.unit,
         asked_at__gt=adjustment.asked_at - timedelta(days=1),
         state=Adjustment.State.POSTED,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.dates import format_date, format_datetime, format_skeleton, format_timedelta, get_day_names
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, get_currency_precision
 from django.utils import translation
 
 # Babel's data groups mr_IN as 1,234,567; people in India group as 12,34,567.
@@ -23,7 +23,10 @@ def locale(language: str | None = None) -> Locale:
 
 
 def money(amount: Decimal | str | int, currency: str, language: str | None = None) -> str:
-    """`₹1,29,900.00`, `€12.40`, `¥500`: the currency's own decimals; an unknown currency is shown by its code."""
+    """`₹1,29,900.00`, `€12.40`, `¥500`: the currency's own decimals; an unknown currency is shown by its code.
+
+    Where people use no decimals but the shop charges some, they are shown: `RSD 12.50`.
+    """
     where = locale(language)
     amount = Decimal(amount)
     if where.language == "en" and currency == "INR":
@@ -31,7 +34,8 @@ def money(amount: Decimal | str | int, currency: str, language: str | None = Non
     pattern = f"¤{_INDIAN_GROUPING[where.language]}" if where.language in _INDIAN_GROUPING else None
     if currency.upper() not in get_global("all_currencies"):
         return f"{currency} {format_decimal(amount, locale=where, decimal_quantization=False)}".strip()
-    return format_currency(amount, currency.upper(), pattern, locale=where)
+    usual = amount == amount.to_integral_value() or get_currency_precision(currency.upper()) > 0
+    return format_currency(amount, currency.upper(), pattern, locale=where, currency_digits=usual)
 
 
 def number(value: int | Decimal, language: str | None = None) -> str:

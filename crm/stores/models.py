@@ -211,6 +211,8 @@ class ApiKey(models.Model):
         TICKETS_WRITE = "tickets:write", _("Open and answer tickets")
         LOYALTY_READ = "loyalty:read", _("Read points")
         LOYALTY_WRITE = "loyalty:write", _("Adjust points")
+        CREDIT_READ = "credit:read", _("Read store credit")
+        CREDIT_WRITE = "credit:write", _("Give, take and spend store credit")
         EVENTS_READ = "events:read", _("Read events")
         PUSHES_READ = "pushes:read", _("Read what is written into the shop")
         PUSHES_WRITE = "pushes:write", _("Write into the shop: coupons, refunds, notes, statuses")

@@ -152,7 +152,9 @@ def _place(client: Client) -> tuple[str, str]:
     if not currency:
         currency = client.get("data/currencies/current").get("code")
     country = str(settings.get("woocommerce_default_country") or "").split(":")[0]
-    return str(currency)[:10], country if len(country) == 2 else ""
+    # An agency's own code for a currency may be of any letters; what is no code at all says nothing.
+    code = str(currency).strip().upper()
+    return code if re.fullmatch("[A-Z0-9]{2,10}", code) else "", country if len(country) == 2 else ""
 
 
 def _timezone(index: dict) -> str:

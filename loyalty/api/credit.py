@@ -139,7 +139,7 @@ class CreditEntryFilter(OfAccountFilter):
 class CreditViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
     """Store credit: one account for each customer and currency."""
 
-    scope = "loyalty"
+    scope = "credit"
     lookup_value_regex = r"\d{1,18}"
     queryset = CreditAccount.objects.credit().select_related("customer", "store")
     serializer_class = CreditSerializer
@@ -176,7 +176,7 @@ class CreditViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveMode
 class CreditEntryViewSet(StoreScopedMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     """What moved store credit: every movement, never changed afterwards."""
 
-    scope = "loyalty"
+    scope = "credit"
     lookup_value_regex = r"\d{1,18}"
     queryset = LedgerEntry.objects.exclude(account__unit=Account.Unit.POINTS).select_related("account", "order")
     serializer_class = CreditEntrySerializer
@@ -186,6 +186,7 @@ class CreditEntryViewSet(StoreScopedMixin, mixins.ListModelMixin, viewsets.Gener
 class CreditAdjustmentViewSet(AdjustmentViewSet):
     """Store credit that was given or taken by hand or by a program, with the reason."""
 
+    scope = "credit"
     queryset = Adjustment.objects.exclude(account__unit=Account.Unit.POINTS).select_related(
         "account__customer", "asked_by", "asked_by_key"
     )
@@ -204,6 +205,7 @@ class CreditCodeFilter(filters.FilterSet):
 class CreditCodeViewSet(RedemptionViewSet):
     """Coupons that store credit was turned into, and what became of them."""
 
+    scope = "credit"
     queryset = Redemption.objects.exclude(account__unit=Account.Unit.POINTS).select_related("account__customer")
     serializer_class = CreditCodeSerializer
     filterset_class = CreditCodeFilter

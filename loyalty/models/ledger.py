@@ -60,10 +60,12 @@ class Account(models.Model):
             models.CheckConstraint(condition=Q(pending__gte=0), name="account_pending_not_negative"),
             # Credit is money: nobody owes the shop any.
             models.CheckConstraint(
-                condition=Q(unit="points") | Q(unit__regex="^[A-Z]{3}$", balance__gte=0),
+                condition=Q(unit="points") | Q(unit__regex="^[A-Z0-9]{2,10}$", balance__gte=0),
                 name="account_of_points_or_money",
             ),
         ]
+        # Few have credit among the many who have points.
+        indexes = [models.Index(fields=["store"], condition=~Q(unit="points"), name="account_of_credit")]
 
     def __str__(self):
         # A form that was sent half empty shows its row, too.

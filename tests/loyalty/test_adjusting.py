@@ -81,6 +81,14 @@ def test_who_holds_a_programs_key_cant_approve_what_it_asks_for(store, account, 
     assert adjusting.approve(second, other).state == State.POSTED
 
 
+def test_a_persons_keys_share_the_persons_limit(store, account, asker, other):
+    keys = [make_api_key(store, to=person)[0] for person in (asker, asker, other)]
+
+    states = [ledger.adjust(account, 60, "Bit", by, at=NOW).state for by in (keys[0], keys[1], asker, keys[2])]
+
+    assert states == [State.POSTED, State.WAITING, State.WAITING, State.POSTED]
+
+
 def test_many_small_ones_count_together_for_a_day(account, asker, other):
     states = [ledger.adjust(account, points, "Bit", asker, at=NOW).state for points in (60, -30, 20)]
     assert states == [State.POSTED, State.POSTED, State.WAITING]

@@ -40,6 +40,14 @@ def little():
         yield demo
 
 
+@pytest.mark.parametrize(("code", "kept"), [("irht", "IRHT"), ("₹", "EUR"), ("DOUBLOONS OLD", "EUR")])
+def test_a_currency_that_is_no_code_is_not_taken(little, code, kept):
+    little.shop.currency = code
+    run(little.url, "--insecure")
+
+    assert Store.objects.get().currency == kept
+
+
 def test_a_shop_is_connected_and_says_what_it_is(little):
     out = run(little.url, "--insecure")
 

@@ -139,7 +139,21 @@ def test_a_program_gives_and_takes_once_for_its_key(api_client, store, customer)
     assert sorted(entry["amount"] for entry in entries) == ["-10.00", "60.50"]
 
 
-@pytest.mark.parametrize("amount", ["0", "0.001", "-0.01", "NaN", "1e309", "twelve", "10000000000000"])
+def test_a_key_for_points_gives_nobody_money(api_client, store, customer):
+    make_program(store)
+    api = api_client(store, scopes=["loyalty:read", "loyalty:write"])
+    asked = {"customer": customer.pk, "amount": "5", "reason": "Late"}
+
+    assert api.post("/api/v1/loyalty/credit/", asked).status_code == 403
+    assert api.post("/api/v1/loyalty/credit-codes/", asked).status_code == 403
+    assert {
+        api.get(f"/api/v1/loyalty/credit{kind}/").status_code for kind in ("", "-codes", "-entries", "-adjustments")
+    } == {403}
+
+
+@pytest.mark.parametrize(
+    "amount", ["0", "0.001", "-0.01", "NaN", "1e309", "twelve", "20000000000.00", "10000000000000"]
+)
 def test_a_program_is_told_what_is_no_amount(api_client, store, customer, amount):
     asked = {"customer": customer.pk, "amount": amount, "reason": "Late"}
     answer = api_client(store).post("/api/v1/loyalty/credit/", asked)
