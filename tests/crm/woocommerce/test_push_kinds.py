@@ -203,17 +203,17 @@ class Killed(BaseException):
 @pytest.fixture
 def kill(monkeypatch):
     """Have the process end `before` or `after` its next write is sent."""
-    ask = requests.Session.request
+    ask = requests.Session.send
     left = []
 
-    def request(self, method, *args, **kwargs):
-        if method == "GET" or not left:
-            return ask(self, method, *args, **kwargs)
+    def send(self, request, **kwargs):
+        if request.method == "GET" or not left:
+            return ask(self, request, **kwargs)
         if left.pop() == "after":
-            ask(self, method, *args, **kwargs).close()
+            ask(self, request, **kwargs).close()
         raise Killed
 
-    monkeypatch.setattr(requests.Session, "request", request)
+    monkeypatch.setattr(requests.Session, "send", send)
     return left.append
 
 
