@@ -7,6 +7,9 @@ from crm.stores.models import Store
 
 from .models import Account
 
+# Of a store's accounts those of money, for statements in SQL that are about points alone.
+CREDIT = "(SELECT id FROM loyalty_account WHERE store_id = %(store)s AND unit <> 'points')"
+
 
 def open_accounts(store: Store, customer_ids: Iterable[int], unit: str = Account.Unit.POINTS) -> None:
     """Give each of these customers an account of the unit who has none."""

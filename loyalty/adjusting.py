@@ -43,7 +43,8 @@ def adjust(
 ) -> Adjustment:
     """Add points to an account, or take them away with a minus. `key` names the attempt: the same one is answered alike.
 
-    Raises SentBefore if that asked for something else. Beyond the programme's limit for a person (or a program's key) and day the adjustment waits (`entry` is None). Raises InsufficientPoints.
+    Beyond the programme's limit for a person (or a program's key) and day the adjustment waits (`entry` is None). Raises InsufficientPoints,
+    and SentBefore if the attempt asked for something else.
     """
     at, key = at or now(), key or uuid.uuid4()
     # Two of one person's adjustments at once must not both find room under the limit.

@@ -45,10 +45,7 @@ class LoyaltyConfig(AppConfig):
             (redemptions.READY_MAIL, "reward_code", _("Code of a reward")),
             (redemptions.FAILED_MAIL, "reward_failed", _("A reward that the shop could not make")),
             (redemptions.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
-        ]:
-            kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
-        kinds.register(credit.GIVEN_MAIL, template="loyalty/mail/credit_given", label=_("Store credit given"), **owed)
-        for name, template, label in [
+            (credit.GIVEN_MAIL, "credit_given", _("Store credit given")),
             ("credit-code", "credit_code", _("Code of store credit")),
             ("credit-failed", "credit_failed", _("A code of store credit that the shop could not make")),
             ("credit-returned", "credit_returned", _("Store credit given back")),

@@ -23,6 +23,7 @@ from crm.stores.models import Store
 from crm.work.batches import batched
 
 from . import ledger, members, programs
+from .accounts import CREDIT
 from .days import end_of
 from .models import Account, Lot, Program
 
@@ -40,18 +41,17 @@ BATCH = 1000
 
 _END_OF_DAY = "((date_trunc('day', ({}) AT TIME ZONE %(zone)s) + interval '1 day') AT TIME ZONE %(zone)s)"
 _LATER = _END_OF_DAY.format("(({}) AT TIME ZONE %(zone)s + make_interval(months => %(months)s)) AT TIME ZONE %(zone)s")
-# Money that customers have here is no gift of the programme: its rule takes nothing of it.
-_CREDIT = "SELECT id FROM loyalty_account WHERE store_id = %(store)s AND unit <> 'points'"
+# Money that customers have here (`CREDIT`) is no gift of the programme: its rule takes nothing of it.
 # Each lot for itself: dated once, and a change of the rule does not date it anew.
 _DATE_LOTS = f"""
     UPDATE loyalty_lot SET expires_at = greatest({_LATER.format("released_at")}, %(earliest)s)
-    WHERE store_id = %(store)s AND is_open AND released_at IS NOT NULL AND expires_at IS NULL AND account_id NOT IN ({_CREDIT})
+    WHERE store_id = %(store)s AND is_open AND released_at IS NOT NULL AND expires_at IS NULL AND account_id NOT IN {CREDIT}
 """
 # All lots of an account together: whatever brings or takes points by the customer's doing moves the day on.
 _DATE_ACCOUNTS = f"""
     WITH active AS (
         SELECT account_id, max(created_at) AS last_at FROM loyalty_ledgerentry
-        WHERE store_id = %(store)s AND kind NOT IN ('expire', 'reverse') AND account_id NOT IN ({_CREDIT}) GROUP BY account_id
+        WHERE store_id = %(store)s AND kind NOT IN ('expire', 'reverse') AND account_id NOT IN {CREDIT} GROUP BY account_id
     ), due AS (
         SELECT account_id, greatest({_LATER.format("last_at")}, %(earliest)s) AS expires_at FROM active
     )

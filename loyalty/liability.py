@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from .accounts import CREDIT
 from .days import midnight, months_later
 from .models import Program
 
@@ -22,13 +23,12 @@ OLD = timedelta(days=365)
 # Fewer old earnings than this say nothing about a programme's customers.
 ENOUGH_LOTS = 100
 
-# Accounts of store credit are another debt.
-_OTHER = "(SELECT id FROM loyalty_account WHERE store_id = %(store)s AND unit <> 'points')"
+# Accounts of store credit are another debt: `CREDIT`.
 _FIGURES = f"""
     WITH entry AS (
         SELECT width_bucket(created_at, %(months)s::timestamptz[]) AS month, kind, sum(points + pending) AS points,
             max(id) FILTER (WHERE created_at < %(year_ago)s) AS last_old
-        FROM loyalty_ledgerentry WHERE store_id = %(store)s AND account_id NOT IN {_OTHER} GROUP BY 1, 2
+        FROM loyalty_ledgerentry WHERE store_id = %(store)s AND account_id NOT IN {CREDIT} GROUP BY 1, 2
     ), old AS (
         -- Entries are numbered as they are posted: whether a lot is old needs no look at the entry that brought it.
         SELECT coalesce(max(last_old), 0) AS last_entry FROM entry
@@ -36,12 +36,12 @@ _FIGURES = f"""
         SELECT entry_id <= (SELECT last_entry FROM old) AS is_old, is_open, released_at IS NULL AS is_pending,
             CASE WHEN is_open THEN width_bucket(expires_at, %(ahead)s::timestamptz[]) END AS month,
             count(*) AS lots, sum(granted) AS granted, sum(remaining) AS remaining
-        FROM loyalty_lot WHERE store_id = %(store)s AND account_id NOT IN {_OTHER} GROUP BY 1, 2, 3, 4
+        FROM loyalty_lot WHERE store_id = %(store)s AND account_id NOT IN {CREDIT} GROUP BY 1, 2, 3, 4
     ), fate AS (
         SELECT lot.entry_id <= (SELECT last_entry FROM old) AS is_old, entry.kind, sum(allocation.points) AS points
         FROM loyalty_allocation AS allocation JOIN loyalty_lot AS lot ON lot.id = allocation.lot_id
         JOIN loyalty_ledgerentry AS entry ON entry.id = allocation.entry_id
-        WHERE lot.store_id = %(store)s AND lot.account_id NOT IN {_OTHER} GROUP BY 1, 2
+        WHERE lot.store_id = %(store)s AND lot.account_id NOT IN {CREDIT} GROUP BY 1, 2
     )
     SELECT 'moved', month, kind, NULL::boolean, points, NULL::bigint FROM entry
     UNION ALL SELECT 'open', month, CASE WHEN is_pending THEN 'pending' ELSE 'spendable' END, NULL, sum(remaining), NULL

@@ -152,7 +152,6 @@ def _membership_page(request, form=None, status=200):
             "progress": reaching.progress(program, [customer.pk for customer in customers], at),
             "expiring": expiry.upcoming(store, accounts.values("pk")),
             "terms": terms,
-            "code": code,
             "link": address,
             "friends": referrals.friends(customers) if terms else [],
             "profile": profile,
