@@ -129,14 +129,10 @@ def redeem(
     rule = {"why": "reward", "reward": terms}
     try:
         redemption.entry = ledger.redeem(account, terms["points"], codes.cause(redemption), rule=rule, at=at)
-        if not reward.is_codeless:
-            codes.owe(redemption, customer, at)
     except ledger.InsufficientPoints as error:
         raise NotEnough(str(error)) from error
-    except BadPayload as error:
-        if "email_restrictions" not in error.errors:
-            raise
-        raise _no_address() from error
+    if not reward.is_codeless:
+        owe_code(redemption, customer, at)
     redemption.save(update_fields=["entry"])
     return redemption
 
@@ -153,7 +149,7 @@ def _check(reward, account, customer, points, seen, at) -> dict:
     except members.NotAMember as error:
         raise NotAllowed(_("Only members can take a reward. Join first; it is free.")) from error
     if not customer.email and not reward.is_codeless:
-        raise _no_address()
+        raise no_address()
     if seen and seen != rewards.version(reward):
         raise Changed(_("The shop has changed this reward since you saw it. Please look at it again."))
     try:
@@ -179,5 +175,15 @@ def too_dear(balance: int, points: int) -> str:
     }
 
 
-def _no_address():
+def owe_code(redemption: Redemption, customer: Customer, at: datetime) -> None:
+    """Raises NoAddress where the shop would not keep the customer's."""
+    try:
+        codes.owe(redemption, customer, at)
+    except BadPayload as error:
+        if "email_restrictions" not in error.errors:
+            raise
+        raise no_address() from error
+
+
+def no_address() -> NoAddress:
     return NoAddress(_("The shop can't make a code for your email address. Please write to the shop."))

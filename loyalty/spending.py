@@ -14,14 +14,12 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
 from crm.orders.models import Customer
-from crm.stores import formats
 from crm.stores.models import Store
-from crm.woocommerce.pushes.payloads import BadPayload
 
 from . import codes, credit, ledger, units
 from .accounts import lock_all
 from .models import Redemption
-from .redeeming import BadToken, CannotRedeem, NoAddress, NotEnough
+from .redeeming import BadToken, CannotRedeem, NotEnough, no_address, owe_code
 
 KIND = "credit"
 # Until the end of the day; then what was not used is credit again.
@@ -74,24 +72,16 @@ def spend(
     if not 0 < count <= ledger.MOST_POINTS:
         raise BadAmount(_("Please type an amount of money."))
     if count > account.balance:
-        raise NotEnough(
-            _("You have credit of %(balance)s.")
-            % {"balance": formats.money(units.money(account.balance, currency), currency)}
-        )
+        raise NotEnough(_("You have credit of %(balance)s.") % {"balance": units.shown(account.balance, currency)})
     if not customer.email:
-        raise _no_address()
+        raise no_address()
     redemption = Redemption.objects.create(
         store=store, account=account, key=key, terms=_terms(count, currency), code=codes.new_code(store),
         expires_at=codes.last_moment(VALID_DAYS, store, at), created_at=at,
     )  # fmt: skip
     rule = {"why": "code", "code": redemption.code, "unit": currency}
     redemption.entry = ledger.redeem(account, count, codes.cause(redemption), rule=rule, at=at)
-    try:
-        codes.owe(redemption, customer, at)
-    except BadPayload as error:
-        if "email_restrictions" not in error.errors:
-            raise
-        raise _no_address() from error
+    owe_code(redemption, customer, at)
     redemption.save(update_fields=["entry"])
     return redemption
 
@@ -110,7 +100,3 @@ def _terms(count: int, currency: str) -> dict:
         "returns_expired": True,
         "returns_refunded": True,
     }
-
-
-def _no_address():
-    return NoAddress(_("The shop can't make a code for your email address. Please write to the shop."))
