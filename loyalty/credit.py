@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.urls import reverse
 from django.utils import translation
 
@@ -13,9 +14,10 @@ from crm.orders.models import Customer
 from crm.stores import links
 from crm.stores.models import Store
 
-from . import units
+from . import codes, units
 from .accounts import open_accounts
-from .models import Account, LedgerEntry
+from .models import Account, LedgerEntry, Lot, Redemption
+from .posting import Kind, post
 
 GIVEN_MAIL = "credit-given"
 
@@ -53,6 +55,37 @@ def outstanding(store: Store) -> list[Money]:
     """What the shop owes its customers in each currency."""
     sums = Account.objects.for_store(store).credit().filter(balance__gt=0).values_list("unit").annotate(Sum("balance"))
     return [Money(units.money(balance, unit), unit) for unit, balance in sums.order_by("unit")]
+
+
+def give(redemption: Redemption, at: datetime) -> LedgerEntry:
+    """Put the money of a reward on the customer's account of it, and say so. Raises ValueError for what can't be paid."""
+    terms = redemption.terms
+    amount = units.smallest(Decimal(terms["amount"]), terms["currency"])
+    account = account_of(redemption.store, redemption.account.customer)
+    rule = {"why": "reward", "reward": terms, "unit": account.unit}
+    entry = post(account, Kind.EARN, amount, codes.cause(redemption), rule=rule, at=at)
+    tell(entry)
+    return entry
+
+
+def is_whole(redemption: Redemption) -> bool:
+    """Whether nothing of what the reward gave is spent."""
+    return _whole(redemption) is not None
+
+
+def take_back(redemption: Redemption, at: datetime) -> bool:
+    """Take what the reward gave, if it is whole; the customer's accounts are held by the caller."""
+    lot = _whole(redemption)
+    if lot is None:
+        return False
+    post(lot.account, Kind.REVERSE, -lot.granted, codes.cause(redemption), lot_id=lot.pk, rule=lot.entry.rule, at=at)
+    return True
+
+
+def _whole(redemption: Redemption) -> Lot | None:
+    of = {"account__customer": redemption.account.customer_id, "account__unit": redemption.terms["currency"]}
+    lots = Lot.objects.filter(entry__kind=Kind.EARN, entry__cause=codes.cause(redemption), **of)
+    return lots.filter(remaining=F("granted")).select_related("account", "entry").first()
 
 
 def tell(entry: LedgerEntry) -> None:

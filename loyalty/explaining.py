@@ -66,6 +66,9 @@ def title(entry: LedgerEntry) -> str:
 def _credit_title(entry: LedgerEntry) -> str:
     if "moved" in entry.rule:
         return _("Credit of your orders as a guest")
+    if entry.rule.get("why") == "reward":
+        text = _("For %(points)s") if entry.kind == Kind.EARN else _("Handed back for %(points)s")
+        return text % {"points": points(entry.rule["reward"]["points"])}
     if code := entry.rule.get("code"):
         said = {
             Kind.REDEEM: _("For the code %(code)s"),

@@ -18,12 +18,13 @@ from crm.stores import formats
 from crm.stores.models import Store
 from crm.woocommerce.pushes.payloads import BadPayload
 
-from . import codes, ledger, members, programs, rewards
-from .models import Redemption, Reward
+from . import codes, credit, ledger, members, programs, rewards
+from .accounts import lock_all
+from .models import Account, Redemption, Reward
 
 State = Redemption.State
 # What needs nothing of the shop is there at once.
-START = {Reward.Kind.DONATION: State.GIVEN, Reward.Kind.ACCESS: State.READY}
+START = {Reward.Kind.STORE_CREDIT: State.GIVEN, Reward.Kind.DONATION: State.GIVEN, Reward.Kind.ACCESS: State.READY}
 _SALT = "postpurchase.reward"
 # So long a page may stay open before the button on it is pressed.
 _TOKEN_AGE = timedelta(days=1)
@@ -109,8 +110,10 @@ def redeem(
     at = at or now()
     customer = customer.joined_to or customer
     ledger.open_accounts(store, [customer.pk])
+    if Reward.objects.for_store(store).filter(pk=reward_id, kind=Reward.Kind.STORE_CREDIT).exists():
+        ledger.open_accounts(store, [customer.pk], store.currency)
     # Whoever else spends of this account waits here, the second click of a double click among them.
-    account = ledger.lock(store, [customer.pk])[customer.pk]
+    account = lock_all(store, [customer.pk])[customer.pk, Account.Unit.POINTS]
     if done := Redemption.objects.for_store(store).filter(key=key).first():
         if (done.account_id, done.reward_id) != (account.pk, reward_id):
             raise BadToken(_("This was used for another reward. Please choose the reward again."))
@@ -131,7 +134,13 @@ def redeem(
         redemption.entry = ledger.redeem(account, terms["points"], codes.cause(redemption), rule=rule, at=at)
     except ledger.InsufficientPoints as error:
         raise NotEnough(str(error)) from error
-    if not reward.is_codeless:
+    if reward.kind == Reward.Kind.STORE_CREDIT:
+        try:
+            credit.give(redemption, at)
+        except ValueError as error:
+            # The store has changed its currency since.
+            raise NotOffered(_("This reward is not offered at the moment.")) from error
+    elif not reward.is_codeless:
         owe_code(redemption, customer, at)
     redemption.save(update_fields=["entry"])
     return redemption

@@ -20,7 +20,8 @@ from crm.stores.models import Store
 from crm.woocommerce.models import Push
 from crm.woocommerce.pushes.coupons import EXISTS
 
-from . import codes, ledger, rewards, units
+from . import codes, credit, ledger, rewards, units
+from .accounts import lock_all
 from .models import Account, Redemption, Reward
 
 State = Redemption.State
@@ -38,11 +39,22 @@ class CannotHandBack(Exception):
 
 @transaction.atomic
 def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
-    """Ask the shop to delete the coupon unused; the points come back once it has. Raises CannotHandBack, and LookupError."""
-    redemption = next(iter(_held(Redemption.objects.for_store(store).filter(pk=redemption_id))), None)
+    """Ask the shop to delete the coupon unused; the points come back once it has, those of store credit at once.
+
+    Raises CannotHandBack, and LookupError.
+    """
+    asked = Redemption.objects.for_store(store).filter(pk=redemption_id)
+    # Store credit is on another account of theirs.
+    lock_all(store, asked.values_list("account__customer", flat=True))
+    redemption = next(iter(_held(asked)), None)
     if redemption is None:
         raise LookupError(f"no redemption {redemption_id}")
     if redemption.state in (State.RETURNING, State.RETURNED):
+        return redemption
+    if redemption.gives_credit and redemption.state == State.GIVEN:
+        if not credit.take_back(redemption, at):
+            raise CannotHandBack(_("Some of this credit has been spent, so it can't be handed back any more."))
+        _give_back(redemption, State.RETURNED)
         return redemption
     if redemption.state != State.READY or not redemption.code or _has_passed(redemption, at):
         raise CannotHandBack(_("This code can't be handed back any more."))

@@ -66,7 +66,7 @@ def words(terms: dict) -> str:
     """`₹500.00 off`, from a reward's terms."""
     if terms.get("name"):
         return terms["name"]
-    if terms["kind"] == "credit":
+    if terms["kind"] in ("credit", Reward.Kind.STORE_CREDIT):
         return _("Store credit: %(money)s") % {"money": money(terms["amount"], terms["currency"])}
     if terms["kind"] == Reward.Kind.PRODUCT:
         return _("%(product)s for free") % {"product": terms["product_name"]}
@@ -88,6 +88,11 @@ def conditions(terms: dict) -> list[str]:
     if terms["kind"] == "credit":
         return [
             _("What an order does not use of it comes back to your credit, and so does a code that expires unused.")
+        ]
+    if terms["kind"] == Reward.Kind.STORE_CREDIT:
+        return [
+            _("It is there at once and does not expire."),
+            _("You can hand it back while none of it is spent."),
         ]
     if terms["kind"] == Reward.Kind.DONATION:
         return [_("You give the points away: they do not come back.")]

@@ -47,14 +47,15 @@ class Reward(models.Model):
         PERCENT = "percent", _("Percent off")
         SHIPPING = "shipping", _("Free shipping")
         PRODUCT = "product", _("A product for free")
+        STORE_CREDIT = "store_credit", _("Store credit")
         DONATION = "donation", _("A donation")
         ACCESS = "access", _("Early access")
 
     # What the shop makes no coupon for.
-    CODELESS = (Kind.DONATION, Kind.ACCESS)
+    CODELESS = (Kind.STORE_CREDIT, Kind.DONATION, Kind.ACCESS)
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
-    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
     amount = models.DecimalField(
         _("amount"),
         max_digits=14,
@@ -157,14 +158,14 @@ class Reward(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="shipping", amount=None, product=None)
-                | Q(kind__in=["money", "exchange"], amount__isnull=False, amount__gt=0, product=None)
+                | Q(kind__in=["money", "exchange", "store_credit"], amount__isnull=False, amount__gt=0, product=None)
                 | Q(kind="percent", amount__isnull=False, amount__gt=0, amount__lte=100, product=None)
                 | Q(kind="product", amount=None, product__isnull=False)
                 | Q(kind="donation", product=None) & ~Q(name="") & (Q(amount=None) | Q(amount__gt=0))
                 | Q(kind="access", amount=None, product=None) & ~Q(name=""),
                 name="reward_gives_something",
                 violation_error_message=_(
-                    "Money off and percent need an amount, percent at most 100. A product needs the product, a donation and early"
+                    "Money off, store credit and percent need an amount, percent at most 100. A product needs the product, a donation and early"
                     " access a name. Leave out what the kind does not need."
                 ),
             ),
@@ -190,7 +191,7 @@ class Reward(models.Model):
         from ..rewards import words
 
         # A form that was sent half empty shows its row, too.
-        needs_amount = self.kind in (self.Kind.MONEY, self.Kind.EXCHANGE, self.Kind.PERCENT)
+        needs_amount = self.kind not in (self.Kind.SHIPPING, self.Kind.PRODUCT, self.Kind.DONATION, self.Kind.ACCESS)
         incomplete = needs_amount and self.amount is None or self.kind == self.Kind.PRODUCT and not self.product_id
         return self.get_kind_display() if incomplete else words(self.terms)
 
@@ -201,6 +202,13 @@ class Reward(models.Model):
             raise ValidationError({"tier": _("This is a tier of another store.")})
         if self.product_id and self.store_id and self.product.store_id != self.store_id:
             raise ValidationError({"product": _("This is a product of another store.")})
+        if self.kind == self.Kind.STORE_CREDIT and self.amount and self.store_id:
+            from ..units import smallest
+
+            try:
+                smallest(self.amount, self.store.currency)
+            except ValueError as error:
+                raise ValidationError({"amount": _("So little of it can't be paid.")}) from error
 
     @property
     def is_codeless(self) -> bool:
@@ -314,6 +322,11 @@ class Redemption(models.Model):
     def is_credit(self) -> bool:
         """Store credit was turned into it; `points` are of its currency's smallest unit."""
         return self.terms["kind"] == "credit"
+
+    @property
+    def gives_credit(self) -> bool:
+        """Points were turned into store credit."""
+        return self.terms["kind"] == Reward.Kind.STORE_CREDIT
 
     @property
     def words(self) -> str:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from crm.portal.access import customer_required
 
-from .. import members, programs, redeeming, redemptions, rewards
+from .. import credit, members, programs, redeeming, redemptions, rewards
 from ..accounts import account_of
 from ..models import Account, Redemption, Reward
 
@@ -80,14 +80,17 @@ def code(request, slug, redemption):
         except redemptions.CannotHandBack as refusal:
             row, error = rows.get(pk=row.pk), str(refusal)
         else:
-            messages.success(
-                request,
-                _("The shop is asked to delete the code. Your credit comes back as soon as it has.")
-                if row.is_credit
-                else _("The shop is asked to delete the code. Your points come back as soon as it has."),
-            )
+            if row.gives_credit:
+                said = _("Handed back. Your points are on your account again.")
+            elif row.is_credit:
+                said = _("The shop is asked to delete the code. Your credit comes back as soon as it has.")
+            else:
+                said = _("The shop is asked to delete the code. Your points come back as soon as it has.")
+            messages.success(request, said)
             return redirect("loyalty-code", slug, row.pk)
     context = {"row": row, "conditions": rewards.conditions(row.terms), "error": error}
+    if row.gives_credit:
+        context["is_whole"] = row.state == Redemption.State.GIVEN and credit.is_whole(row)
     page = "loyalty/credit_code.html" if row.is_credit else "loyalty/code.html"
     return render(request, page, context, status=409 if error else 200)
 
