@@ -208,6 +208,8 @@ LANGUAGE_KEYS = (
 def language(entries: list[dict]) -> str:
     """The language named in meta data, as `hi` or `de-at`; empty if none."""
     found = {entry["key"]: entry.get("value") for entry in entries if entry["key"] in LANGUAGE_KEYS}
+    if not found:
+        return ""
     for key in LANGUAGE_KEYS:
         code = str(found.get(key, "")).strip().replace("_", "-").lower()
         if len(code) <= 10 and re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]+)*", code):

@@ -28,7 +28,7 @@ class ExchangeQuerySet(DueWorkQuerySet):
 class WebhookDelivery(DueWork):
     """A webhook's body as it came, kept before anything looked into it."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
     topic = models.CharField(_("topic"), max_length=200)
     # Two deliveries of one second carry the same delivery id, so it is shown and never relied on.
     delivery_id = models.CharField(_("delivery"), max_length=100, blank=True)
@@ -75,7 +75,7 @@ class WebhookDelivery(DueWork):
 class Reread(DueWork):
     """An object of the shop that may have gone or changed in a way no webhook tells: read it again."""
 
-    store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
     resource = models.CharField(_("resource"), max_length=20)
     woo_id = models.BigIntegerField(_("number in the shop"))
 

@@ -24,13 +24,14 @@ _REGISTERED = """
     ON CONFLICT (store_id, woo_id) DO NOTHING
 """
 
-# A guest looks as on the order that was changed last.
+# A guest looks as on the order that was changed last. `synced_at` is of accounts alone: an index asks for it, so that each change of it would
+# have to be written into all of the table's indexes.
 _GUESTS = """
     INSERT INTO orders_customer AS held (
         store_id, email, first_name, last_name, phone, username, role, language, is_paying_customer,
-        billing, shipping, meta_data, digest, date_created_gmt, date_modified_gmt, synced_at)
+        billing, shipping, meta_data, digest, date_created_gmt, date_modified_gmt)
     SELECT %(store)s, r.email, r.first_name, r.last_name, r.phone, '', '', r.language, r.has_paid,
-        r.billing, r.shipping, '[]'::jsonb, '', r.created, r.modified, now()
+        r.billing, r.shipping, '[]'::jsonb, '', r.created, r.modified
     FROM jsonb_to_recordset(%(guests)s::jsonb) AS r(
         email text, first_name text, last_name text, phone text, language text, has_paid boolean,
         billing jsonb, shipping jsonb, created timestamptz, modified timestamptz)
@@ -41,7 +42,7 @@ _GUESTS = """
         is_paying_customer = held.is_paying_customer OR EXCLUDED.is_paying_customer,
         billing = EXCLUDED.billing, shipping = EXCLUDED.shipping,
         date_created_gmt = least(held.date_created_gmt, EXCLUDED.date_created_gmt),
-        date_modified_gmt = EXCLUDED.date_modified_gmt, synced_at = EXCLUDED.synced_at
+        date_modified_gmt = EXCLUDED.date_modified_gmt
     WHERE held.date_modified_gmt IS NULL OR held.date_modified_gmt <= EXCLUDED.date_modified_gmt
         OR held.date_created_gmt > EXCLUDED.date_created_gmt
     RETURNING id, date_created_gmt, xmax = 0

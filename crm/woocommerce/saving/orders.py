@@ -111,8 +111,12 @@ _CUSTOMERS = """
 # The orders of the page by their numbers. Looked up in their table, PostgreSQL would rather read all orders of the store for every page.
 _WRITTEN = "unnest(%(woo_ids)s::bigint[], %(pks)s::bigint[]) AS o(woo_id, id)"
 
+_OF_LINE = (
+    "product_id", "product_id_in_shop", "variation_id_in_shop", "name", "sku", "quantity", "price", "subtotal", "subtotal_tax", "total",
+    "total_tax", "image_url", "taxes", "meta_data",
+)  # fmt: skip
 _LINES = f"""
-    INSERT INTO orders_lineitem (
+    INSERT INTO orders_lineitem AS held (
         store_id, order_id, woo_id, product_id, product_id_in_shop, variation_id_in_shop, name, sku, quantity, price,
         subtotal, subtotal_tax, total, total_tax, image_url, taxes, meta_data)
     SELECT %(store)s, o.id, r.woo_id, coalesce(v.id, p.id), r.product_id_in_shop, r.variation_id_in_shop, r.name, r.sku,
@@ -129,12 +133,10 @@ _LINES = f"""
         SELECT id FROM orders_product WHERE store_id = %(store)s AND woo_id = nullif(r.product_id_in_shop, 0) LIMIT 1
     ) p ON true
     ORDER BY o.id, r.woo_id
-    ON CONFLICT (order_id, woo_id) DO UPDATE SET
-        product_id = EXCLUDED.product_id, product_id_in_shop = EXCLUDED.product_id_in_shop,
-        variation_id_in_shop = EXCLUDED.variation_id_in_shop, name = EXCLUDED.name, sku = EXCLUDED.sku,
-        quantity = EXCLUDED.quantity, price = EXCLUDED.price, subtotal = EXCLUDED.subtotal,
-        subtotal_tax = EXCLUDED.subtotal_tax, total = EXCLUDED.total, total_tax = EXCLUDED.total_tax,
-        image_url = EXCLUDED.image_url, taxes = EXCLUDED.taxes, meta_data = EXCLUDED.meta_data
+    ON CONFLICT (order_id, woo_id) DO UPDATE SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _OF_LINE)}
+    -- Mostly an order changes and its lines do not. To the letter: 1.50 in place of 1.5 is another amount for who reads it.
+    WHERE ({", ".join(f"held.{name}" for name in _OF_LINE)})::record
+        *<> ({", ".join(f"EXCLUDED.{name}" for name in _OF_LINE)})::record
 """
 
 _REFUNDS = f"""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import DataError, IntegrityError, transaction
@@ -117,7 +117,8 @@ def _seen_before(mirror, store, prepared: list[Prepared], saved) -> tuple[list[P
 
     Mapping is most of the work of a page that brings nothing new. Looked up without the lock: an equal one changes nothing, whatever is held by now.
     """
-    held = _held(mirror, store, [each.payload["id"] for each in prepared if each.source and not each.is_mapped])
+    numbers = [each.payload["id"] for each in prepared if each.source and not each.is_mapped]
+    held = _held(replace(mirror, held=()), store, numbers)
     left, same = [], set()
     for each in prepared:
         known = held.get(each.payload["id"]) if each.source and not each.is_mapped else None

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from crm.events.models import Event
-from crm.orders.models import Order
+from crm.orders.models import LineItem, Order
 from crm.woocommerce.models import KeptAside
 from crm.woocommerce.saving import mark_deleted, save_orders, save_refunds
 from tests.factories import NOW, make_store
@@ -115,3 +115,28 @@ def test_an_order_that_changes_to_and_fro_is_told_of_each_time(store):
     told = [event.type for event in Event.objects.filter(store=store).order_by("pk")]
     assert told.count("order.updated") == 4
     assert told.count("refund.deleted") == 2
+
+
+def test_of_an_order_that_changed_only_lines_that_differ_to_the_letter_are_written(store):
+    first = order(5, lines=2)
+    save_orders(store, [first], NOW)
+    same, other = first["line_items"]
+    changed = first | {
+        "date_modified_gmt": "2026-06-16T12:00:00",
+        "line_items": [same, other | {"total": f"{other['total']}0"}],
+    }
+    before = versions()
+
+    save_orders(store, [changed], LATER)
+
+    after = versions()
+    assert after[same["id"]] == before[same["id"]]
+    assert after[other["id"]] != before[other["id"]]
+    assert str(LineItem.objects.get(woo_id=other["id"]).total) == f"{other['total']}0"
+
+
+def versions():
+    """Where PostgreSQL has each line: a line that was written stands in another place."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT woo_id, ctid::text FROM orders_lineitem")
+        return dict(cursor.fetchall())
