@@ -79,6 +79,7 @@ class Customers(State):
                 "last_name": last_name,
                 "role": role,
                 "username": username or email.partition("@")[0],
+                "is_paying_customer": False,
                 "billing": address(billing),
                 "shipping": address(shipping, email=False),
                 "meta_data": self.meta(meta),
@@ -157,5 +158,9 @@ class Customers(State):
         self.keep("notes", note | {"date_created_gmt": self.at(), "note": "Personal data removed."})
         self.tell("order.updated", order["id"])
 
-    def paying_customers(self) -> set[int]:
-        return {o["customer_id"] for o in self.rows["orders"].values() if o["status"] in ("completed", "processing")}
+    def has_paid(self, customer_id: int, at: str) -> None:
+        """WooCommerce remembers it with the customer: it stays true when the order is deleted later."""
+        customer = self.rows["customers"].get(customer_id)
+        if customer and not customer["is_paying_customer"]:
+            customer |= {"is_paying_customer": True, "date_modified_gmt": at}
+            self.keep("customers", customer)

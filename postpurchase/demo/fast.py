@@ -120,7 +120,7 @@ class FastOrders:
         self.statuses = [order["status"] for order in rows]
         orders = [order_template(render.order(order), guest=place % 5 == 0) for place, order in enumerate(rows)]
         people = [c for c in self.shop.rows["customers"].values() if c["billing"]["email"]][:TEMPLATES]
-        customers = [customer_template(render.customer(row, {row["id"]})) for row in people]
+        customers = [customer_template(render.customer(row | {"is_paying_customer": True})) for row in people]
         return {
             "orders": Series(self.count, FIRST_ORDER, orders, self.order_gaps),
             "customers": Series(self.customers, FIRST_CUSTOMER, customers, self.customer_gaps),

@@ -205,6 +205,7 @@ class Orders(Notes, Catalogue, Customers):
         order["status"] = status
         if status in ("processing", "completed") and order["line_items"]:
             order["date_paid_gmt"] = order["date_paid_gmt"] or at
+            self.has_paid(order["customer_id"], at)
         if status == "completed":
             order["date_completed_gmt"] = at
         if status in ("processing", "completed", "on-hold"):

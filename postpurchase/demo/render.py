@@ -111,7 +111,7 @@ class Renderer:
         links = self.links(f"orders/{order_id}/notes", row["id"], ["GET", "DELETE"], up=self.link(f"orders/{order_id}"))
         return out | {"_links": links}
 
-    def customer(self, row: dict, paying: set[int]) -> dict:
+    def customer(self, row: dict) -> dict:
         allow = EVERYTHING[:4] if row["role"] == "administrator" else EVERYTHING
         return {
             "id": row["id"],
@@ -119,7 +119,7 @@ class Renderer:
             **{
                 key: row[key] for key in ["email", "first_name", "last_name", "role", "username", "billing", "shipping"]
             },
-            "is_paying_customer": row["id"] in paying,
+            "is_paying_customer": row["is_paying_customer"],
             "avatar_url": avatar(row["email"]),
             "meta_data": row["meta_data"],
             "_links": self.links("customers", row["id"], allow),

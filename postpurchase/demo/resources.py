@@ -59,16 +59,11 @@ def list_customers(call: Call) -> Response:
         "registered_date": lambda row: (row["date_created_gmt"], row["id"]),
     }
     rows = sorted_rows(rows, keys.get(asked.orderby, lambda row: row["id"]), asked.order)
-    paying = call.shop.paying_customers()
-    return call.page(rows, asked, lambda row: call.render.customer(row, paying))
-
-
-def customer_answer(call: Call, row: dict) -> dict:
-    return call.render.customer(row, call.shop.paying_customers())
+    return call.page(rows, asked, call.render.customer)
 
 
 def get_customer(call: Call, customer_id: int) -> Response:
-    answer = customer_answer(call, call.shop.customer(customer_id))
+    answer = call.render.customer(call.shop.customer(customer_id))
     allow = answer["_links"]["self"][0]["targetHints"]["allow"]  # nobody may delete an administrator
     return call.answer(answer, headers=[("Allow", ", ".join(allow))])
 
@@ -78,15 +73,15 @@ def create_customer(call: Call) -> Response:
     fields = {key: value for key, value in call.body.items() if key not in ("meta_data", "id")}
     meta = {"default_password_nag": "1"} if not fields.pop("password", None) else {}
     customer = call.shop.add_customer(**fields, meta=meta)
-    return call.created(customer_answer(call, customer), f"customers/{customer['id']}")
+    return call.created(call.render.customer(customer), f"customers/{customer['id']}")
 
 
 def update_customer(call: Call, customer_id: int) -> Response:
-    return call.answer(customer_answer(call, call.shop.update_customer(customer_id, **call.body)))
+    return call.answer(call.render.customer(call.shop.update_customer(customer_id, **call.body)))
 
 
 def delete_customer(call: Call, customer_id: int) -> Response:
-    answer = customer_answer(call, call.shop.customer(customer_id))
+    answer = call.render.customer(call.shop.customer(customer_id))
     if not call.force:
         raise Refused("woocommerce_rest_trash_not_supported", "Customers do not support trashing.", 501)
     call.shop.delete_customer(customer_id)
@@ -392,7 +387,7 @@ ROUTES = [
 # What a webhook of a resource carries: the answer to reading it.
 PAYLOADS: dict[str, Callable[[Call, int], dict]] = {
     "order": lambda call, row_id: call.render.order(call.shop.order(row_id)),
-    "customer": lambda call, row_id: customer_answer(call, call.shop.customer(row_id)),
+    "customer": lambda call, row_id: call.render.customer(call.shop.customer(row_id)),
     "product": lambda call, row_id: call.render.product(call.shop.product(row_id)),
     "coupon": lambda call, row_id: call.render.coupon(call.shop.coupon(row_id)),
 }

@@ -42,7 +42,8 @@ def fill(shop: Shop, seed: int, customers: int, orders: int) -> Shop:
     begin = end - timedelta(days=365)
     stock(shop, begin)
     people = register(shop, r, customers, begin, end)
-    for moment in sorted(order_times(r, orders, begin, end)):
+    # Dice of their own: how many moments are refused hangs on the hour, and all that follows shall not.
+    for moment in sorted(order_times(random.Random(seed), orders, begin, end)):
         Life(shop, r, people, moment, end).run()
     oddities(shop, end)
     review(shop, r, orders // 12 + 4, end)
