@@ -153,6 +153,7 @@ ROUTES = {
     "kept-aside-list": api,
     "kept-aside-detail": api_row,
     "kept-aside-retry": api_row_act,
+    "kept-aside-dismiss": api_row_act,
     "ticket-list": api_create,
     "ticket-detail": api_row,
     "message-list": api_row_create,

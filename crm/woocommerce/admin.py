@@ -15,7 +15,7 @@ from crm.stores.models import Membership
 from crm.stores.staff import ReadOnlyAdmin, StoreFilter
 from crm.work.admin import DueWorkAdmin
 
-from . import deliveries, order_admin, push, sync, sync_page  # noqa: F401 (connections' pages, writes on an order's page)
+from . import deliveries, order_admin, push, sync, sync_page  # noqa: F401 (writes on an order's page)
 from .models import KeptAside, Push, Reread, SyncState, WebhookDelivery
 
 OWNER = {Membership.Role.OWNER}
@@ -153,7 +153,11 @@ class KeptAsideAdmin(ReadOnlyAdmin):
     search_fields = ["woo_id", "error"]
     fields = ["woo_id", "resource", "store", "error", "created_at", "resolved_at", "payload"]
     ordering = ["-pk"]
-    actions = ["retry_selected"]
+    actions = ["retry_selected", "dismiss_selected"]
+
+    @action(description=_("Dismiss: nothing to do"), permissions=["retry"])
+    def dismiss_selected(self, request, queryset):
+        messages.success(request, sync_page.dismissed(queryset.dismiss(timezone.now())))
 
     @action(description=_("Try again"), permissions=["retry"])
     def retry_selected(self, request, queryset):

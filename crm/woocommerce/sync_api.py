@@ -252,6 +252,15 @@ class KeptAsideViewSet(StoreScopedReadOnlyViewSet):
         kept.refresh_from_db()
         return Response(KeptAsideSerializer(kept).data)
 
+    @extend_schema(request=None, responses=KeptAsideSerializer)
+    @action(detail=True, methods=["post"])
+    def dismiss(self, request, pk):
+        """There is nothing to do: `resolved_at` is set, and the object comes back when the shop sends it again."""
+        kept = self.get_object()
+        KeptAside.objects.for_store(request.auth.store).filter(pk=kept.pk).dismiss(timezone.now())
+        kept.refresh_from_db()
+        return Response(KeptAsideSerializer(kept).data)
+
 
 class CheckSerializer(serializers.ModelSerializer):
     class Meta:

@@ -22,8 +22,12 @@ from . import connect, deliveries, identity, overview, sync, tasks
 from .models import Connection, KeptAside, WebhookDelivery
 
 # The buttons of the page.
-DOINGS = {"check", "sync", "compare", "import", "repair", "accept", "retry", "replay"}
+DOINGS = {"check", "sync", "compare", "import", "repair", "accept", "retry", "dismiss", "replay"}
 OWNER = {Membership.Role.OWNER}
+
+
+def dismissed(count: int) -> str:
+    return ngettext("%(count)d object is dismissed.", "%(count)d objects are dismissed.", count) % {"count": count}
 
 
 def bar(day: overview.Day, most: int) -> dict:
@@ -154,6 +158,10 @@ class ConnectionAdmin(ReadOnlyAdmin):
         mirrored = ngettext("%(count)d object is mirrored now.", "%(count)d objects are mirrored now.", count - left)
         stays = ngettext("%(count)d object stays aside.", "%(count)d objects stay aside.", left)
         return f"{mirrored % {'count': count - left}} {stays % {'count': left}}"
+
+    def do_dismiss(self, store, request):
+        count = KeptAside.objects.for_store(store).filter(pk__in=self._numbers(request)).dismiss(timezone.now())
+        return dismissed(count)
 
     def do_replay(self, store, request):
         rows = WebhookDelivery.objects.filter(store=store, pk__in=self._numbers(request))

@@ -1,6 +1,7 @@
 """How far the mirror of each store has come, and what could not be mirrored."""
 
 import json
+from datetime import datetime
 
 from django.db import models
 from django.utils import timezone
@@ -89,6 +90,10 @@ class KeptAsideQuerySet(models.QuerySet):
 
     def unresolved(self):
         return self.filter(resolved_at=None)
+
+    def dismiss(self, at: datetime) -> int:
+        """Somebody looked and there is nothing to do, say because the object is gone; it comes back when the shop sends it again. How many."""
+        return self.unresolved().update(resolved_at=at)
 
 
 class KeptAside(models.Model):

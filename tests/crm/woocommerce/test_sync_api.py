@@ -84,6 +84,8 @@ def test_what_was_kept_aside_is_read_and_tried_again(api):
     assert "NaN" in api.get(f"/api/v1/kept-aside/{kept.pk}/").json()["payload"]
 
     assert api.post(f"/api/v1/kept-aside/{kept.pk}/retry/").json()["resolved_at"] is None
+    assert api.post(f"/api/v1/kept-aside/{kept.pk}/dismiss/").json()["resolved_at"]
+    save_orders(api.store, [order(1, total="NaN")], NOW)
     KeptAside.objects.filter(pk=kept.pk).update(payload=kept.payload.replace('"NaN"', '"5.00"'))
     assert api.post(f"/api/v1/kept-aside/{kept.pk}/retry/").json()["resolved_at"]
 

@@ -144,6 +144,18 @@ def test_what_was_kept_aside_shows_its_error_and_is_tried_again(owner, store):
     assert "1 object of the shop can't be mirrored" in text(owner, store)
 
 
+def test_what_can_never_be_mirrored_is_dismissed_and_comes_back_when_the_shop_sends_it_again(owner, store):
+    save_orders(store, [order(1, total="NaN")], NOW)
+
+    for _ in range(2):
+        page = press(owner, store, "dismiss", row=KeptAside.objects.get().pk).content.decode()
+        assert "can't be mirrored" not in text(owner, store)
+
+    assert "0 objects are dismissed." in page
+    save_orders(store, [order(1, total="NaN")], NOW)
+    assert "1 object of the shop can't be mirrored" in text(owner, store)
+
+
 def test_a_shop_that_is_in_doubt_stops_in_red_and_an_owner_may_accept_it(owner, store):
     identity.remember(store, identity.Word("https://shop.example"), NOW)
     identity.halt(store, "It is a copy.")
