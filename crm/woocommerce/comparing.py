@@ -10,7 +10,7 @@ from crm.orders.models import Refund
 
 from . import answers, drift, mapping, walks
 from .client import endpoint_of
-from .models import Resource
+from .models import Resource, SyncState
 from .paging import Paging
 from .saving import MODELS, SAVERS, forget_refunds, save_categories
 from .values import MappingError
@@ -48,13 +48,15 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
         here = [woo_id for woo_id in live if woo_id > state.position]
         found_before = drift.both_sides(walk, shown, here)
         if fields:
-            differing = [woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))]
+            differing = {woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))}
             if resource == "orders":
-                differing += _with_other_refunds(walk, rows, set(differing))
-            for chunk in walks.chunks(sorted(differing)):
-                dates = answers.dates_held(walk.store, resource, chunk)
-                found = walks.named(walk.client, endpoint_of(resource), chunk, **params)
-                _heal(walk, resource, found, dates, set(chunk), live)
+                differing |= _with_other_refunds(walk, rows, differing)
+            unproven = {woo_id for woo_id in wanted - differing if not _is_proof(state, rows[woo_id])}
+            for numbers in (differing, unproven):
+                for chunk in walks.chunks(sorted(numbers)):
+                    dates = answers.dates_held(walk.store, resource, chunk)
+                    found = walks.named(walk.client, endpoint_of(resource), chunk, **params)
+                    _heal(walk, resource, found, dates, chunk, live, is_suspicion=numbers is unproven)
             doubtful = set()
         else:
             _heal_by(walk, resource, page.rows)
@@ -67,9 +69,19 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
 
 
 def _heal(
-    walk: Walk, resource: str, found: list[dict], dates: dict[int, datetime], asked: set[int], live: set[int]
+    walk: Walk,
+    resource: str,
+    found: list[dict],
+    dates: dict[int, datetime],
+    asked: list[int],
+    live: set[int],
+    *,
+    is_suspicion: bool = False,
 ) -> None:
-    """Save the objects that differed; `live` are those that the mirror has and holds for existing, `dates` what they were held with."""
+    """Save the objects that differed; `live` are those that the mirror has and holds for existing, `dates` what they were held with.
+
+    Those that were only suspected to differ count as stale if they did.
+    """
     with walk.step() as count, drift.healing(walk, asked) as counts:
         at = timezone.now()
         saved = answers.save_answer(walk.store, resource, found, at, dates)
@@ -78,7 +90,9 @@ def _heal(
             for row in found:
                 if (refunds := _refunds(row)) is not None:
                     forget_refunds(walk.store, row["id"], refunds, at)
-        counts.update(missing=len(asked - live), stale=len(asked & live), healed=saved.written)
+        missing = sum(woo_id not in live for woo_id in asked)
+        stale = saved.written if is_suspicion else len(asked) - missing
+        counts.update(missing=missing, stale=stale, healed=saved.written)
 
 
 def _heal_by(walk: Walk, resource: str, rows: list[dict]) -> None:
@@ -100,17 +114,27 @@ def differs(row: dict, held: Known | None) -> bool:
     return modified is not None and modified != held[0]
 
 
-def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) -> list[int]:
+def _is_proof(state: SyncState, row: dict) -> bool:
+    """Whether who holds an object's date holds what it is now.
+
+    Two changes of one second have one date, and of the second one no webhook may have come. Only a reading after that second tells: the polls',
+    for all that changed before the last of them; what changed since is read here.
+    """
+    modified = answers.modified_at(row)
+    return modified is None or bool(state.cursor and modified <= state.cursor - walks.OVERLAP)
+
+
+def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) -> set[int]:
     """Orders whose refunds differ: deleting a refund changes no date and sends no webhook."""
     held: dict[int, set[int]] = {}
     refunds = Refund.objects.filter(store=walk.store, order__woo_id__in=list(rows), order__deleted_at=None)
     for order, refund in refunds.values_list("order__woo_id", "woo_id"):
         held.setdefault(order, set()).add(refund)
-    return [
+    return {
         woo_id
         for woo_id, row in rows.items()
         if woo_id not in besides and mapping.is_order(row) and _refunds(row) != held.get(woo_id, set())
-    ]
+    }
 
 
 def _refunds(row: dict) -> set[int] | None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from crm.stores.models import Store
 
 from .client import Client, Page
-from .models import SyncState
+from .models import Resource, SyncState
 from .readers import Readers
 from .saving import Saved
 
@@ -99,7 +99,8 @@ class Walk:
         """Note that the walk has come to its end; one that saved nothing is only noted when its run calls `write_down`."""
         state = self.state
         until = state.window_until
-        if until:
+        # A poll can't tell which customers changed, and reads the new ones alone.
+        if until and not (state.resource == Resource.CUSTOMERS and state.mode == SyncState.Mode.CHANGES):
             clock = until
             # What the shop's own stamps say, if they are behind its clock.
             until = min(until, max(state.newest_seen or until - SKEW, until - SKEW))

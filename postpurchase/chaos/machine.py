@@ -93,15 +93,8 @@ class Machine:
         return Service(self, "sync", command)
 
     def reconcile(self, slug: str) -> int:
-        """Poll, as the product does every few minutes, and compare a store with its shop; returns the exit status.
-
-        What changes twice within a second has one date: a comparison of dates can't tell a webhook that was lost there, a poll reads it.
-        """
-        return self._synced(slug) or self._synced(slug, "--reconcile")
-
-    def _synced(self, *options: str) -> int:
-        """Waits while the worker syncs the store."""
-        run, log = self.sync(*options), self.folder / "sync.log"
+        """Compare a store with its shop, once the worker does not sync it just now; returns the exit status."""
+        run, log = self.sync(slug, "--reconcile"), self.folder / "sync.log"
         for _ in range(20):
             begins = log.stat().st_size if log.exists() else 0
             run.start()

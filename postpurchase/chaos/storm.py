@@ -145,7 +145,7 @@ def get(port: int, path: str) -> str:
 
 @dataclass
 class World:
-    """A shop, its store, the product's web and worker, and a mail server."""
+    """A shop, its store, the product's web and worker (once `start` was called), and a mail server."""
 
     machine: Machine
     demo: Demo
@@ -157,6 +157,13 @@ class World:
     worker: Service
     mailbox: Mailbox
     written: int = 0
+
+    def start(self) -> None:
+        """Begin to serve and to work. What the clock of the shop rushes through is past by then: no answer comes half an hour after it was made."""
+        self.web.start()
+        self.worker.start()
+        if wait_until(self.is_well, 60) is None:
+            raise RuntimeError((self.machine.folder / "web.log").read_text()[-2000:])
 
     def is_well(self) -> bool:
         return get(self.port, "/healthz") == "200"
@@ -220,10 +227,6 @@ def opened(machine: Machine, seed: int) -> Iterator[World]:
         world = World(machine, demo, store, clock(), clock, port, machine.web(port), machine.worker(), mailbox)
         machine.collect_static()
         try:
-            world.web.start()
-            world.worker.start()
-            if wait_until(world.is_well, 60) is None:
-                raise RuntimeError((machine.folder / "web.log").read_text()[-2000:])
             yield world
         finally:
             world.web.kill()
@@ -258,6 +261,7 @@ def killed(machine: Machine, seed: int, posts: int, orders: int, kills: int) -> 
     dice = random.Random(seed)
     with opened(machine, seed) as world:
         bag, lost = deliveries(world, dice, orders, posts)
+        world.start()
         # Spread over the kills, however long the killed take to come back.
         sender = Sender(world.port, world.store, world.demo.url, bag, rate=len(bag) / (kills * 4))
         sender.start()
@@ -309,6 +313,7 @@ def outages(machine: Machine, seed: int, rounds: int, every: float = 5.0) -> lis
     dice = random.Random(seed)
     with opened(machine, seed) as world:
         bag, _lost = deliveries(world, dice, orders=rounds * 30, posts=rounds * 150)
+        world.start()
         sender = Sender(world.port, world.store, world.demo.url, bag, rate=len(bag) / (rounds * every))
         pages: Counter[str] = Counter()
 

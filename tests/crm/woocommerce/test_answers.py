@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crm.orders.models import Coupon, Order, Product
+from crm.orders.models import Coupon, Customer, Order, Product
 from crm.woocommerce import answers, rereads, saving, sync
+from crm.woocommerce.models import Drift
 from crm.woocommerce.sync import Mode
 from crm.work import drain
 from postpurchase.demo.state import stamp
@@ -100,3 +101,32 @@ def test_a_late_webhook_changes_nothing_of_what_was_read():
     saving.save_orders(store, [order(6, "2026-06-15T11:00:00")], NOW)
 
     assert Order.objects.get().status == "on-hold"
+
+
+def test_comparison_does_not_trust_an_equal_date_that_no_poll_has_read_since(shop_store_at):
+    """Two changes of one second, of which only the webhook of the first one came; then nobody polled for an hour."""
+    demo, store, clock = shop_store_at()
+    shop = demo.shop
+    number = shop.place_order(email="someone@shop.example")["id"]
+    product = shop.add_product(name="Chai", regular_price="90")["id"]
+    buyer = shop.add_customer(email="anyone@shop.example")["id"]
+    sync.run(store)
+    clock[0] += timedelta(hours=1)
+    shop.update_order(number, customer_note="first")
+    shop.update_product(product, name="First")
+    shop.update_customer(buyer, first_name="First")
+    saving.save_orders(store, [demo.payload("order", number)], NOW)
+    saving.save_products(store, [demo.payload("product", product)], NOW)
+    saving.save_customers(store, [demo.payload("customer", buyer)], NOW)
+    shop.update_order(number, customer_note="second")
+    shop.update_product(product, name="Second")
+    shop.update_customer(buyer, first_name="Second")
+    clock[0] += timedelta(hours=1)
+
+    sync.run(store, mode=Mode.COMPARE)
+
+    assert Order.objects.get(woo_id=number).customer_note == "second"
+    assert Product.objects.get(woo_id=product).name == "Second"
+    assert Customer.objects.get(woo_id=buyer).first_name == "Second"
+    drift = dict(Drift.objects.filter(store=store).values_list("resource", "stale"))
+    assert (drift["orders"], drift["products"], drift["customers"]) == (1, 1, 1)
