@@ -14,11 +14,12 @@ class LoyaltyConfig(AppConfig):
         from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import credit, erasing, redemptions, statements
+        from . import credit, erasing, gifts, redemptions, statements
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
         eraser(erasing.redemptions, 30)
+        eraser(erasing.gifts, 30)
         navigation.add(_("Points"), "loyalty-points", 20)
         navigation.add(_("Rewards"), "loyalty-rewards", 21)
         home.card("loyalty/home_card.html", statements.home_card, 20)
@@ -45,6 +46,9 @@ class LoyaltyConfig(AppConfig):
             (redemptions.READY_MAIL, "reward_code", _("Code of a reward")),
             (redemptions.FAILED_MAIL, "reward_failed", _("A reward that the shop could not make")),
             (redemptions.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
+            (gifts.CARD_MAIL, "gift_card", _("Gift card for somebody")),
+            (gifts.READY_MAIL, "gift_ready", _("A gift card is ready, to the giver")),
+            (gifts.UNDELIVERED_MAIL, "gift_undelivered", _("A gift card that could not be delivered, to the giver")),
             (credit.GIVEN_MAIL, "credit_given", _("Store credit given")),
             ("credit-code", "credit_code", _("Code of store credit")),
             ("credit-failed", "credit_failed", _("A code of store credit that the shop could not make")),

@@ -51,14 +51,20 @@ def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int =
         "minimum_amount": terms["minimum_order"],
         "individual_use": terms["individual_use"],
         "usage_limit": 1,
-        "email_restrictions": [customer.email],
+        # A gift is for whoever has the code.
+        "email_restrictions": [] if redemption.is_gift else [customer.email],
         "date_expires": redemption.expires_at,
-        "description": "Postpurchase: store credit"
-        if redemption.is_credit
-        else f"Postpurchase: reward for {redemption.points} points",
+        "description": _description(redemption),
     }
     key = cause(redemption) if attempt == 1 else f"{cause(redemption)}:{attempt}"
     return push.queue(redemption.store, "coupon", key, payload, customer=customer, at=at)
+
+
+def _description(redemption: Redemption) -> str:
+    if redemption.is_credit:
+        return "Postpurchase: store credit"
+    what = "gift card" if redemption.is_gift else "reward"
+    return f"Postpurchase: {what} for {redemption.points} points"
 
 
 def take_back(redemption: Redemption, code: str, at: datetime | None = None) -> Push:

@@ -1,8 +1,12 @@
 """What the programme keeps of a person, erased. The ledger stays: its entries name orders, rewards and sums, and nobody any more."""
 
-from crm.orders.erasing import Counts, Person
+from django.db.models import Q
 
-from .models import BalanceImport, Birthday, ImportRow, Redemption
+from crm.messaging.models import Message
+from crm.orders.erasing import Counts, Person
+from crm.work.models import DueWork
+
+from .models import BalanceImport, Birthday, Gift, ImportRow, Redemption
 
 
 def members(person: Person) -> Counts:
@@ -13,6 +17,17 @@ def redemptions(person: Person) -> Counts:
     """What the shop said of a coupon may name whom it was for. The code stays: it is the reason of an entry."""
     rows = Redemption.objects.for_store(person.store).filter(account__customer__in=person.customers).exclude(error="")
     return {"Redemptions": rows.update(error="")}
+
+
+def gifts(person: Person) -> Counts:
+    """Who gave what to whom with which words, of the giver and of the recipient; and the mail that said it, which names both."""
+    given = Q(redemption__account__customer__in=person.customers)
+    rows = Gift.objects.for_store(person.store).filter(given | Q(recipient__in=person.emails))
+    rows = rows.exclude(sender="", recipient="", message="")
+    mails = Message.objects.filter(pk__in=rows.filter(mail__isnull=False).values("mail"))
+    mails.filter(state__in=[DueWork.State.DUE, DueWork.State.PARKED]).delete()
+    mails.update(subject="", text="", html="", context={})
+    return {"Gift cards": rows.update(sender="", recipient="", message="")}
 
 
 def imports(person: Person) -> Counts:

@@ -34,3 +34,19 @@ class FriendForm(forms.Form):
         widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
         help_text=_("Order with this address."),
     )
+
+
+class GiftForm(forms.Form):
+    recipient = forms.EmailField(
+        label=_("Who is it for?"),
+        max_length=254,
+        required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "inputmode": "email"}),
+        help_text=_("We send the gift card to this email address. Leave it empty to hand it over yourself."),
+    )
+    message = forms.CharField(
+        label=_("Your message"),
+        max_length=300,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )

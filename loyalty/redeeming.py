@@ -18,7 +18,7 @@ from crm.stores import formats
 from crm.stores.models import Store
 from crm.woocommerce.pushes.payloads import BadPayload
 
-from . import codes, credit, ledger, members, programs, rewards
+from . import codes, credit, gifts, ledger, members, programs, rewards
 from .accounts import lock_all
 from .models import Account, Redemption, Reward
 
@@ -70,6 +70,10 @@ class Paused(CannotRedeem):
     """The programme rests; points stay."""
 
 
+class CannotSend(CannotRedeem):
+    """The gift can't be mailed like this."""
+
+
 class NoAddress(CannotRedeem):
     """The shop could not make the code for this customer alone."""
 
@@ -80,7 +84,9 @@ def token(reward: Reward, customer: Customer, points: int | None = None) -> str:
     return signing.dumps(said, salt=_SALT)
 
 
-def redeem_by_token(store: Store, customer: Customer, reward_id: int, token: str, at: datetime) -> Redemption:
+def redeem_by_token(
+    store: Store, customer: Customer, reward_id: int, token: str, at: datetime, gift: gifts.Wish | None = None
+) -> Redemption:
     """What a form of the portal asks for. Raises CannotRedeem."""
     try:
         store_id, customer_id, named, key, seen, points = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE)
@@ -88,7 +94,7 @@ def redeem_by_token(store: Store, customer: Customer, reward_id: int, token: str
         store_id = customer_id = named = key = seen = points = None
     if (store_id, customer_id, named) != (store.pk, customer.pk, reward_id):
         raise BadToken(_("This page has been open for too long or is not yours. Please choose the reward again."))
-    return redeem(store, customer, reward_id, points=points, key=uuid.UUID(key), seen=seen, at=at)
+    return redeem(store, customer, reward_id, points=points, key=uuid.UUID(key), seen=seen, gift=gift, at=at)
 
 
 @transaction.atomic
@@ -100,12 +106,13 @@ def redeem(
     key: uuid.UUID,
     points: int | None = None,
     seen: str = "",
+    gift: gifts.Wish | None = None,
     at: datetime | None = None,
 ) -> Redemption:
     """Spend points for a reward and owe the shop its coupon. The same key again answers the redemption there is.
 
-    `points` is what the customer chooses to spend, where that is open; `seen` is `rewards.version` of what the customer agreed to.
-    Raises CannotRedeem, with nothing changed.
+    `points` is what the customer chooses to spend, where that is open; `seen` is `rewards.version` of what the customer agreed to;
+    `gift` says whom a gift card is for. Raises CannotRedeem, with nothing changed.
     """
     at = at or now()
     customer = customer.joined_to or customer
@@ -140,7 +147,12 @@ def redeem(
         except ValueError as error:
             # The store has changed its currency since.
             raise NotOffered(_("This reward is not offered at the moment.")) from error
-    elif not reward.is_codeless:
+    if reward.is_gift:
+        try:
+            gifts.add(redemption, account, customer, gift or gifts.Wish(), at)
+        except gifts.CannotSend as error:
+            raise CannotSend(str(error)) from error
+    if not reward.is_codeless:
         owe_code(redemption, customer, at)
     redemption.save(update_fields=["entry"])
     return redemption
@@ -157,7 +169,7 @@ def _check(reward, account, customer, points, seen, at) -> dict:
         members.require(program, customer)
     except members.NotAMember as error:
         raise NotAllowed(_("Only members can take a reward. Join first; it is free.")) from error
-    if not customer.email and not reward.is_codeless:
+    if not (customer.email or reward.is_codeless or reward.is_gift):
         raise no_address()
     if seen and seen != rewards.version(reward):
         raise Changed(_("The shop has changed this reward since you saw it. Please look at it again."))

@@ -20,7 +20,7 @@ from crm.stores.models import Store
 from crm.woocommerce.models import Push
 from crm.woocommerce.pushes.coupons import EXISTS
 
-from . import codes, credit, ledger, rewards, units
+from . import codes, credit, gifts, ledger, rewards, units
 from .accounts import lock_all
 from .models import Account, Redemption, Reward
 
@@ -58,6 +58,8 @@ def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
         return redemption
     if redemption.state != State.READY or not redemption.code or _has_passed(redemption, at):
         raise CannotHandBack(_("This code can't be handed back any more."))
+    if redemption.is_gift and redemption.gift.is_with_recipient:
+        raise CannotHandBack(_("This gift has been sent, so it can't be handed back any more."))
     if Order.objects.for_store(store).with_coupon(redemption.code).exclude(_freed()).exists():
         raise CannotHandBack(_("There is an order with this code."))
     _ask_for_it(redemption, at)
@@ -74,7 +76,10 @@ def confirmed(row: Push) -> None:
         codes.take_back(redemption, row.payload["code"])
     elif redemption.state == State.PENDING:
         _move(redemption, State.READY)
-        _tell(redemption, READY_MAIL)
+        if redemption.is_gift:
+            gifts.send(redemption, _owner(redemption))
+        else:
+            _tell(redemption, READY_MAIL)
 
 
 def refused(row: Push) -> None:
@@ -178,7 +183,7 @@ def _use(redemption, order):
     is_refunded = order.status == "refunded" and redemption.order_id == order.pk
     if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
         _give_back(redemption, State.USED)
-        _tell(redemption, RETURNED_MAIL, why="refunded")
+        _tell(redemption, RETURNED_MAIL, why="gift" if redemption.is_gift else "refunded")
 
 
 def _was_used(redemption):

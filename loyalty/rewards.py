@@ -68,6 +68,8 @@ def words(terms: dict) -> str:
         return terms["name"]
     if terms["kind"] in ("credit", Reward.Kind.STORE_CREDIT):
         return _("Store credit: %(money)s") % {"money": money(terms["amount"], terms["currency"])}
+    if terms["kind"] == Reward.Kind.GIFT_CARD:
+        return _("Gift card: %(money)s") % {"money": money(terms["amount"], terms["currency"])}
     if terms["kind"] == Reward.Kind.PRODUCT:
         return _("%(product)s for free") % {"product": terms["product_name"]}
     if terms["kind"] == Reward.Kind.SHIPPING:
@@ -100,6 +102,8 @@ def conditions(terms: dict) -> list[str]:
         if terms["valid_days"]:
             said.append(_("It lasts %(days)s days.") % {"days": number(terms["valid_days"])})
         return said
+    if terms["kind"] == Reward.Kind.GIFT_CARD:
+        said.append(_("The code works once: what an order does not use of it is lost."))
     if terms["minimum_order"]:
         said.append(
             _("For orders of at least %(money)s.") % {"money": money(terms["minimum_order"], terms["currency"])}

@@ -3,7 +3,20 @@ from itertools import islice
 
 from django.utils import timezone
 
-from . import asking, birthdays, expiry, importing, members, profiles, proof, redemptions, referrals, tiers, usable
+from . import (
+    asking,
+    birthdays,
+    expiry,
+    gifts,
+    importing,
+    members,
+    profiles,
+    proof,
+    redemptions,
+    referrals,
+    tiers,
+    usable,
+)
 from .models import Program
 
 logger = logging.getLogger(__name__)
@@ -25,9 +38,16 @@ def release() -> None:
 
 
 def each_hour() -> None:
-    """What is due by a store's own clock: gifts, rewards for friends, points of those who left, codes whose day has passed."""
+    """What is due by a store's own clock: gifts, rewards for friends, points of those who left, codes whose day has passed, gifts that did not arrive."""
     asking.forget(timezone.now())
-    _in_each_store(birthdays.give, profiles.reward, referrals.reward, members.drop_points, redemptions.expire)
+    _in_each_store(
+        birthdays.give,
+        profiles.reward,
+        referrals.reward,
+        members.drop_points,
+        redemptions.expire,
+        gifts.tell_undelivered,
+    )
 
 
 def each_night() -> None:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import about, credit, display, members, points, rewards
+from .views import about, credit, display, gifts, members, points, rewards
 
 urlpatterns = [
     path("s/<slug:slug>/points/", points.points, name="loyalty-points"),
@@ -20,4 +20,5 @@ urlpatterns = [
     path("s/<slug:slug>/rewards/", rewards.shelf, name="loyalty-rewards"),
     path("s/<slug:slug>/rewards/<int:reward>/", rewards.reward, name="loyalty-reward"),
     path("s/<slug:slug>/rewards/codes/<int:redemption>/", rewards.code, name="loyalty-code"),
+    path("g/<str:token>/", gifts.gift, name="loyalty-gift"),
 ]

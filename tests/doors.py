@@ -255,6 +255,7 @@ ROUTES = {
     "portal-ticket": portal_own_form,
     # links in mails
     "tracking": link,
+    "loyalty-gift": link,
     "track": Kind(answers(200), answers(200)),
     "review": link_form,
     "review-thanks": link,

@@ -252,6 +252,13 @@ def make_redemption(account, reward, **fields):
     return Redemption.objects.create(store=account.store, account=account, reward=reward, **defaults | fields)
 
 
+def make_gift(redemption, **fields):
+    """Of a gift card: that somebody has it, from nobody and without a word."""
+    from loyalty.models import Gift
+
+    return Gift.objects.create(store=redemption.store, redemption=redemption, **{"language": "en"} | fields)
+
+
 def make_member(customer, **fields):
     """A customer who joined the programme in the portal."""
     from loyalty.models import Member

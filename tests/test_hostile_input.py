@@ -17,6 +17,8 @@ from crm.shipping import carriers, pages, parcels
 from crm.shipping.models import TrackingEvent
 from crm.stores import links
 from crm.woocommerce import values
+from loyalty import gifts
+from loyalty.models import Gift
 from support import tickets
 from tests import factories
 from tests.factories import NOW
@@ -148,6 +150,10 @@ def make_hostile(words, address):
     account = factories.make_account(customer, points=10)
     reward = factories.make_reward(store, 5, description=words[:300])
     redemption = factories.make_redemption(account, reward, code="HOSTILE-1", error=words)
+    factories.make_gift(
+        factories.make_redemption(account, factories.make_reward(store, 5, kind="gift_card"), code="HOSTILE-2"),
+        sender=words[:40], message=words[:300],
+    )  # fmt: skip
     return store, customer, order, [*rows, account, account.entries.get(), reward, redemption]
 
 
@@ -163,7 +169,15 @@ def addresses_of(store, order, rows):
     yield "customer", reverse("portal-order", args=[store.slug, order.number])
     yield "customer", f"{home}tickets/new/?order={quote(order.number)}"
     yield "customer", reverse("portal-ticket", args=[store.slug, ticket.number])
-    yield from (("customer", page) for page in (pages.path(order), f"/r/{token}/", f"/r/{token}/thanks/"))
+    gift = Gift.objects.get(store=store)
+    yield from (
+        ("customer", page)
+        for page in (
+            pages.path(order), f"/r/{token}/", f"/r/{token}/thanks/", gifts.url(gift),
+            f"{home}rewards/codes/{gift.redemption_id}/",
+        )
+    )  # fmt: skip
+    yield "owner", admin_page(gift.redemption, "change", gift.redemption_id)
     yield "owner", "/admin/"
     for row in rows:
         yield "owner", admin_page(row, "changelist")
@@ -217,6 +231,8 @@ def test_no_mail_makes_a_live_node_or_a_header_of_what_somebody_wrote(number):
             "code",
             "amount",
             "balance",
+            "sender",
+            "message",
         ],
         words,
     ) | {"url": "https://shop.example/"}

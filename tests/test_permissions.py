@@ -16,6 +16,7 @@ from crm.reviews import invitations
 from crm.shipping import pages
 from crm.stores import links
 from crm.stores.models import User
+from loyalty import gifts
 from tests.doors import ADMIN, CUSTOMERS, MAY_READ, NOT_THERE, NOT_TRIED, PROGRAMS, PUBLIC, ROUTES, STAFF, Kind, answers
 from tests.two_stores import MARKS, NOTE, SECRETS
 
@@ -88,6 +89,7 @@ def url_of(world, route) -> str:
         "redemption": side["loyalty.Redemption"].pk,
         "number": ticket.number if "ticket" in route.name else order.number,
         "token": {
+            "loyalty-gift": links.make(gifts.PURPOSE, side.store.pk, side["loyalty.Gift"].pk),
             "tracking": links.make(pages.PURPOSE, side.store.pk, order.pk),
             "preferences": links.make(compose.PREFERENCES, side.store.pk, side["messaging.Message"].pk),
         }.get(route.name)
@@ -155,7 +157,7 @@ def leaks(world, person, url, response, kind) -> list[str]:
     found = [text for text in chain_of_secrets(world) if text.lower() in said]
     if NOTE.lower() in said and person not in ("key", "other_key", *STAFF):
         found.append(NOTE)
-    if url.startswith(("/s/", "/t/", "/r/", "/u/")):
+    if url.startswith(("/s/", "/t/", "/r/", "/u/", "/g/")):
         for text in sorted(PUBLIC | kind.shown_to_all, key=len, reverse=True):
             said = said.replace(text, "")
     return found + [mark for mark in MARKS if mark in said and mark not in MAY_READ.get(person, ())]

@@ -18,7 +18,7 @@ from crm.reviews import invitations
 from crm.shipping import pages
 from crm.shipping.models import ShipmentItem, Status
 from crm.work import drain
-from loyalty import expiry, tiers
+from loyalty import expiry, gifts, tiers
 from loyalty.models import ReferralTerms
 from tests import factories
 
@@ -111,6 +111,8 @@ def everything(store, customer, order):
     factories.make_credit(customer, 1250)
     for state in ("pending", "ready", "used"):
         factories.make_redemption(account, reward, code=f"22-{len(state)}", state=state)
+    card = factories.make_reward(store, 50, kind="gift_card")
+    gift = factories.make_gift(factories.make_redemption(account, card, code="22-9"), message="बधाई हो")
     expiry.date_lots(program)
     tiers.nightly(store, timezone.now())
     ticket = factories.make_ticket(
@@ -118,7 +120,14 @@ def everything(store, customer, order):
     )
     invitation = factories.make_invitation(order, state="done", outcome="invited")
     message = outbox.queue(store, "thank-you", "a", order=order)
-    return {"parcel": parcel, "ticket": ticket, "invitation": invitation, "message": message, "reward": reward}
+    return {
+        "parcel": parcel,
+        "ticket": ticket,
+        "invitation": invitation,
+        "message": message,
+        "reward": reward,
+        "gift": gift,
+    }
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -138,7 +147,7 @@ def test_pages_for_everyone_speak_the_language(reader, language, store, everythi
 
     for path in [
         "/s/masala/", "/s/masala/sign-in/", track, pages.path(order), review,
-        compose.preferences_url(everything["message"]),
+        compose.preferences_url(everything["message"]), gifts.url(everything["gift"]),
     ]:  # fmt: skip
         response = reader.get(path)
         assert response.status_code == 200, path
@@ -185,7 +194,8 @@ def test_pages_of_a_customer_speak_the_language(reader, language, store, everyth
 
     for path in [
         "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/points/statement/", "/s/masala/membership/", "/s/masala/credit/",
-        "/s/masala/rewards/", f"/s/masala/rewards/{everything['reward'].pk}/", "/s/masala/tickets/", "/s/masala/tickets/new/?order=1234", ticket,
+        "/s/masala/rewards/", f"/s/masala/rewards/{everything['reward'].pk}/", f"/s/masala/rewards/{everything['gift'].redemption.reward_id}/",
+        f"/s/masala/rewards/codes/{everything['gift'].redemption_id}/", "/s/masala/tickets/", "/s/masala/tickets/new/?order=1234", ticket,
     ]:  # fmt: skip
         response = reader.get(path)
         assert response.status_code == 200, path
@@ -246,6 +256,11 @@ LOYALTY = {
     "credit-given": {"amount": "₹5.00", "balance": "₹7.50", "reason": "माफ़ कीजिए"},
     "reward-code": {"reward": "छूट", "code": "22-23456-78923", "expires": "2026-12-31"},
     "reward-failed": {"reward": "छूट"},
+    "gift-card": {
+        "amount": "₹5.00", "code": "22-23456-78923", "expires": "2026-12-31", "sender": "आशा", "message": "बधाई हो",
+    },
+    "gift-ready": {"amount": "₹5.00", "is_sent": True},
+    "gift-undelivered": {"amount": "₹5.00"},
     "reward-returned": {"reward": "छूट", "code": "22-23456-78923", "why": "refunded"},
 }  # fmt: skip
 MAILS = ["thank-you", "shipped", "review-request", "ticket-opened", "ticket-reply", "birthday", *LOYALTY]

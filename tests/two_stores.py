@@ -23,6 +23,7 @@ from loyalty.models import (
     Adjustment,
     BalanceImport,
     CreditAccount,
+    Gift,
     MembershipTerms,
     ProgramLiability,
     ReferralCode,
@@ -183,6 +184,10 @@ def _side(mark, store) -> Side:
         ),
         Reread.objects.create(store=store, resource="orders", woo_id=order.woo_id, due_at=NOW),
         KeptAside.objects.create(store=store, resource="orders", woo_id=order.woo_id, error=name, payload=f'{{"id": "{mark}"}}'),
+        Gift.objects.create(
+            store=store, redemption=redemption, sender=name, recipient=f"friend@{mark}.example", message=f"{name} says",
+            language="en",
+        ),
         CreditAccount.objects.get(pk=factories.make_credit(customer, 500).pk),
         MailboxMessage.objects.create(
             sender="shop@shop.example", recipients=customer.email, subject=f"{name} mail",

@@ -12,7 +12,7 @@ from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
 
 from .. import explaining, rewards, units
-from ..models import Redemption, Reward, Tier
+from ..models import Gift, Redemption, Reward, Tier
 from .rules import of_ones_stores
 
 COLOURS = {
@@ -84,17 +84,18 @@ class RewardAdmin(StoreScopedAdmin):
 @admin.register(Redemption)
 class RedemptionAdmin(ReadOnlyAdmin):
     list_display = ["code", "customer_shown", "reward_shown", "points_shown", "state_shown", "created_at", "store"]
-    list_select_related = ["account__customer", "store"]
+    list_select_related = ["account__customer", "store", "gift__mail"]
     list_filter = [("store", StoreFilter), "state"]
-    search_fields = ["code", "account__customer__email"]
+    search_fields = ["code", "account__customer__email", "gift__recipient"]
     search_help_text = _("Code or e-mail")
     ordering = ["-pk"]
     show_full_result_count = False
     list_per_page = 50
     fields = [
-        "code", "customer_link", "reward_shown", "points_shown", "state_shown", "error", "expires_at", "order_link", "created_at",
+        "code", "customer_link", "reward_shown", "points_shown", "state_shown", "error", "expires_at", "order_link", "gift_shown",
+        "created_at",
     ]  # fmt: skip
-    readonly_fields = ["customer_link", "reward_shown", "points_shown", "state_shown", "order_link"]
+    readonly_fields = ["customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown"]
 
     @display(description=_("Customer"))
     def customer_shown(self, redemption):
@@ -111,6 +112,13 @@ class RedemptionAdmin(ReadOnlyAdmin):
     @display(description=_("Reward"))
     def reward_shown(self, redemption):
         return rewards.words(redemption.terms)
+
+    @display(description=_("Gift for"))
+    def gift_shown(self, redemption):
+        if not redemption.is_gift:
+            return "–"
+        gift = redemption.gift
+        return " · ".join(filter(None, [gift.recipient, str(Gift.Delivery(gift.delivery).label), gift.message]))
 
     @display(description=_("Points or credit"))
     def points_shown(self, redemption):

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
-from .. import redeeming, redemptions, rewards
-from ..models import Account, Redemption, Reward
+from .. import gifts, redeeming, redemptions, rewards
+from ..models import Account, Gift, Redemption, Reward
 from .of_customers import ForCustomerSerializer, OfAccountFilter
 
 
@@ -41,16 +41,30 @@ class RewardSerializer(serializers.ModelSerializer):
         return rewards.version(reward)
 
 
+class GiftSerializer(serializers.ModelSerializer):
+    delivery = serializers.ChoiceField(Gift.Delivery.choices, read_only=True)
+    url = serializers.SerializerMethodField(help_text=_("A page that shows the code to whoever has the link"))
+
+    class Meta:
+        model = Gift
+        fields = ["sender", "recipient", "message", "delivery", "url"]
+
+    def get_url(self, gift) -> str:
+        return gifts.url(gift)
+
+
 class RedemptionSerializer(serializers.ModelSerializer):
     customer = serializers.IntegerField(source="account.customer_id", read_only=True)
     email = serializers.CharField(source="account.customer.email", read_only=True)
     points = serializers.IntegerField(read_only=True)
+    gift = GiftSerializer(default=None, read_only=True, help_text=_("Of a gift card, whom it is for; else null"))
     code = serializers.SerializerMethodField(help_text=_("Null until the shop has it, and where none is needed"))
 
     class Meta:
         model = Redemption
         fields = [
-            "id", "reward", "customer", "email", "state", "code", "points", "terms", "expires_at", "order", "error", "created_at",
+            "id", "reward", "customer", "email", "state", "code", "points", "terms", "expires_at", "order", "gift", "error",
+            "created_at",
         ]  # fmt: skip
         extra_kwargs = {
             "terms": {"help_text": _("The reward as it was when it was taken")},
@@ -63,6 +77,16 @@ class RedemptionSerializer(serializers.ModelSerializer):
         )
 
 
+class WishSerializer(serializers.Serializer):
+    recipient = serializers.EmailField(
+        max_length=320,
+        required=False,
+        allow_blank=True,
+        help_text=_("Who gets the mail; empty: the giver hands it over"),
+    )
+    message = serializers.CharField(max_length=300, required=False, allow_blank=True)
+
+
 class RedeemSerializer(ForCustomerSerializer):
     reward = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     points = serializers.IntegerField(
@@ -71,6 +95,7 @@ class RedeemSerializer(ForCustomerSerializer):
     version = serializers.CharField(
         max_length=16, required=False, help_text=_("Of the reward as the customer saw it; another one now is refused")
     )
+    gift = WishSerializer(required=False, help_text=_("Of a gift card: whom it is for"))
 
 
 class RedemptionFilter(OfAccountFilter):
@@ -99,7 +124,9 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Redemption.objects.filter(account__unit=Account.Unit.POINTS).select_related("account__customer")
+    queryset = Redemption.objects.filter(account__unit=Account.Unit.POINTS).select_related(
+        "account__customer", "gift__mail"
+    )
     serializer_class = RedemptionSerializer
     filterset_class = RedemptionFilter
 
@@ -113,7 +140,7 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
         try:
             redemption = redeeming.redeem(
                 request.auth.store, asked["customer"], asked["reward"], key=uuid.uuid4(), points=asked.get("points"),
-                seen=asked.get("version", ""),
+                seen=asked.get("version", ""), gift=gifts.Wish(**asked.get("gift", {})),
             )  # fmt: skip
         except redeeming.CannotRedeem as error:
             raise serializers.ValidationError({"reward": [str(error)]}) from error

@@ -2,6 +2,7 @@
 
 from .adjustments import Adjustment
 from .display import AskedCount, ShopDisplay
+from .gifts import Gift
 from .imports import BalanceImport, ImportRow
 from .ledger import Account, Allocation, CreditAccount, LedgerEntry, Lot
 from .members import Birthday, Member
@@ -14,7 +15,7 @@ from .trials import Trial
 
 __all__ = [
     "Account", "Adjustment", "Allocation", "AskedCount", "BalanceImport", "Birthday", "Campaign", "CreditAccount", "EarningRule",
-    "ImportRow", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
+    "Gift", "ImportRow", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
     "Redemption", "Referral", "ReferralCode", "ReferralTerms", "Reward", "RuleVersion", "ShopDisplay", "Sighting",
     "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip

@@ -48,6 +48,7 @@ class Reward(models.Model):
         SHIPPING = "shipping", _("Free shipping")
         PRODUCT = "product", _("A product for free")
         STORE_CREDIT = "store_credit", _("Store credit")
+        GIFT_CARD = "gift_card", _("Gift card")
         DONATION = "donation", _("A donation")
         ACCESS = "access", _("Early access")
 
@@ -158,14 +159,19 @@ class Reward(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind="shipping", amount=None, product=None)
-                | Q(kind__in=["money", "exchange", "store_credit"], amount__isnull=False, amount__gt=0, product=None)
+                | Q(
+                    kind__in=["money", "exchange", "store_credit", "gift_card"],
+                    amount__isnull=False,
+                    amount__gt=0,
+                    product=None,
+                )
                 | Q(kind="percent", amount__isnull=False, amount__gt=0, amount__lte=100, product=None)
                 | Q(kind="product", amount=None, product__isnull=False)
                 | Q(kind="donation", product=None) & ~Q(name="") & (Q(amount=None) | Q(amount__gt=0))
                 | Q(kind="access", amount=None, product=None) & ~Q(name=""),
                 name="reward_gives_something",
                 violation_error_message=_(
-                    "Money off, store credit and percent need an amount, percent at most 100. A product needs the product, a donation and early"
+                    "Money off, store credit, a gift card and percent need an amount, percent at most 100. A product needs the product, a donation and early"
                     " access a name. Leave out what the kind does not need."
                 ),
             ),
@@ -202,7 +208,7 @@ class Reward(models.Model):
             raise ValidationError({"tier": _("This is a tier of another store.")})
         if self.product_id and self.store_id and self.product.store_id != self.store_id:
             raise ValidationError({"product": _("This is a product of another store.")})
-        if self.kind == self.Kind.STORE_CREDIT and self.amount and self.store_id:
+        if self.kind in (self.Kind.STORE_CREDIT, self.Kind.GIFT_CARD) and self.amount and self.store_id:
             from ..units import smallest
 
             try:
@@ -213,6 +219,10 @@ class Reward(models.Model):
     @property
     def is_codeless(self) -> bool:
         return self.kind in self.CODELESS
+
+    @property
+    def is_gift(self) -> bool:
+        return self.kind == self.Kind.GIFT_CARD
 
     @property
     def cheapest(self) -> int:
@@ -327,6 +337,11 @@ class Redemption(models.Model):
     def gives_credit(self) -> bool:
         """Points were turned into store credit."""
         return self.terms["kind"] == Reward.Kind.STORE_CREDIT
+
+    @property
+    def is_gift(self) -> bool:
+        """A code for anybody who has it; `gift` says for whom."""
+        return self.terms["kind"] == Reward.Kind.GIFT_CARD
 
     @property
     def words(self) -> str:

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from crm.portal.access import customer_required
 
-from .. import credit, members, programs, redeeming, redemptions, rewards
+from .. import credit, gifts, members, programs, redeeming, redemptions, rewards
 from ..accounts import account_of
+from ..forms import GiftForm
 from ..models import Account, Redemption, Reward
 
 
@@ -33,13 +34,25 @@ def reward(request, slug, reward):
     The form makes one redemption, however often it is sent.
     """
     at = timezone.now()
-    if request.method == "POST":
-        token = request.POST.get("token", "")
-        try:
-            taken = redeeming.redeem_by_token(request.store, request.customer, reward, token, at)
-        except redeeming.CannotRedeem as error:
-            return _shelf(request, str(error), 400 if isinstance(error, redeeming.BadToken) else 409)
-        return redirect("loyalty-code", slug, taken.pk)
+    if request.method == "GET":
+        return _confirm(request, reward, at, GiftForm())
+    form, token = GiftForm(request.POST), request.POST.get("token", "")
+    if not form.is_valid():
+        return _confirm(request, reward, at, form)
+    try:
+        wish = gifts.Wish(**form.cleaned_data)
+        taken = redeeming.redeem_by_token(request.store, request.customer, reward, token, at, wish)
+    except redeeming.CannotSend as error:
+        form.add_error(None, str(error))
+        return _confirm(request, reward, at, form)
+    except redeeming.CannotRedeem as error:
+        return _shelf(request, str(error), 400 if isinstance(error, redeeming.BadToken) else 409)
+    return redirect("loyalty-code", slug, taken.pk)
+
+
+def _confirm(request, reward, at, form):
+    """What it costs and what one gets, once more, and of a gift card whom it is for."""
+    slug = request.store.slug
     account = account_of(request.store, request.customer)
     offer = next((offer for offer in rewards.offers(request.store, account, at) if offer.reward.pk == reward), None)
     program = programs.of(request.store)
@@ -60,8 +73,9 @@ def reward(request, slug, reward):
         "points": terms["points"],
         "left": account.balance - terms["points"],
         "token": redeeming.token(offer.reward, request.customer, terms["points"]),
+        "form": form,
     }
-    return render(request, "loyalty/reward.html", context)
+    return render(request, "loyalty/reward.html", context, status=400 if form.errors else 200)
 
 
 @never_cache
@@ -91,8 +105,10 @@ def code(request, slug, redemption):
     context = {"row": row, "conditions": rewards.conditions(row.terms), "error": error}
     if row.gives_credit:
         context["is_whole"] = row.state == Redemption.State.GIVEN and credit.is_whole(row)
-    page = "loyalty/credit_code.html" if row.is_credit else "loyalty/code.html"
-    return render(request, page, context, status=409 if error else 200)
+    if row.is_gift:
+        context["link"] = gifts.url(row.gift)
+    page = "credit_code" if row.is_credit else "gift" if row.is_gift else "code"
+    return render(request, f"loyalty/{page}.html", context, status=409 if error else 200)
 
 
 def _points(request) -> int | None:
@@ -111,6 +127,7 @@ def _shelf(request, error="", status=200):
             "offers": rewards.offers(request.store, account, timezone.now()),
             "codes": Redemption.objects.for_store(request.store)
             .filter(account__customer__in=request.customers, account__unit=Account.Unit.POINTS)
+            .select_related("gift__mail")
             .order_by("-pk")[:50],
         }
     return render(request, "loyalty/rewards.html", context, status=status)

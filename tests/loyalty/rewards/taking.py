@@ -1,7 +1,10 @@
 """Taking rewards, and reading what became of it."""
 
 import re
+import threading
 import uuid
+
+from django.db import connections
 
 from crm.woocommerce.models import Push
 from loyalty import redeeming
@@ -14,6 +17,25 @@ def redeem(account, reward, **fields):
 
 def balance(account):
     return Account.objects.get(pk=account.pk).balance
+
+
+def at_once(count, function):
+    """Call the function in so many threads that begin together; returns what those answered that did not fail."""
+    begin, answers = threading.Barrier(count), []
+
+    def run():
+        try:
+            begin.wait(20)
+            answers.append(function())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
 
 
 def nothing_happened(account, points=250):

@@ -1,0 +1,124 @@
+"""Gift cards: points become a code that anybody can use, a mail brings it to somebody else, and a page behind a signed link shows it.
+
+The shop's good name is lent to what a customer writes to a stranger. So there are few of these mails a day, to whom none may be sent gets
+none, and the words lead nowhere.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from crm.messaging import names, outbox
+from crm.orders.models import Customer
+from crm.stores import formats, links
+from crm.stores.models import Store
+
+from .models import Account, Gift, Redemption
+
+CARD_MAIL, READY_MAIL, UNDELIVERED_MAIL = "gift-card", "gift-ready", "gift-undelivered"
+PURPOSE = "gift"
+# The longest that a code can be valid, and a little more.
+AGE = timedelta(days=3700)
+DAY = timedelta(days=1)
+# Mails that one member can have sent in a day, and that one address can be sent by a shop's members.
+FROM_ONE, TO_ONE = 5, 3
+_LEADS_AWAY = re.compile(r"https?:|www\.|@|\w\.\w{2,}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the giver asks for: to whom it is mailed (empty: the giver hands it over), and a few words."""
+
+    recipient: str = ""
+    message: str = ""
+
+
+class CannotSend(Exception):
+    """The message tells the giver why."""
+
+
+def add(redemption: Redemption, account: Account, customer: Customer, wish: Wish, at: datetime) -> Gift:
+    """Keep what the giver wishes. The account is held by the caller, so that limits hold. Raises CannotSend."""
+    store, recipient = redemption.store, wish.recipient.strip().lower()
+    message = names.one_line(wish.message, 300)
+    if _LEADS_AWAY.search(message):
+        raise CannotSend(_("Please leave web and email addresses out of your message."))
+    if recipient:
+        try:
+            validate_email(recipient)
+        except ValidationError as error:
+            raise CannotSend(_("Please check the email address.")) from error
+        since = Gift.objects.for_store(store).filter(created_at__gt=at - DAY)
+        sent = since.filter(redemption__account=account).exclude(recipient="").count()
+        if sent >= FROM_ONE or since.filter(recipient=recipient).count() >= TO_ONE:
+            raise CannotSend(
+                _("No more gifts can be sent by email today. Leave the address out and give the code yourself.")
+            )
+    return Gift.objects.create(
+        store=store, redemption=redemption, sender=names.greeting_name(customer.name), recipient=recipient,
+        message=message, language=store.language_for(customer.language), created_at=at,
+    )  # fmt: skip
+
+
+def send(redemption: Redemption, giver: Customer) -> None:
+    """The shop has the code: write to whom it is for, and to the giver. The redemption is held by the caller."""
+    gift, store = redemption.gift, redemption.store
+    key = f"gift:{gift.pk}"
+    if gift.recipient:
+        expires = redemption.expires_at
+        context = _context(redemption, gift.language) | {
+            "sender": gift.sender,
+            "message": gift.message,
+            "code": redemption.code,
+            "expires": expires and formats.day(expires, store.timezone, gift.language),
+            "url": url(gift),
+        }
+        # Of nobody whom the shop knows: a mail about a customer shows what that customer has.
+        gift.mail = outbox.queue(store, CARD_MAIL, key, email=gift.recipient, context=context, language=gift.language)
+        gift.save(update_fields=["mail"])
+    _tell(gift, READY_MAIL, giver, is_sent=bool(gift.recipient))
+
+
+def tell_undelivered(store: Store, at: datetime) -> int:
+    """Write to the givers whose mail could not be delivered; returns to how many."""
+    lost = Gift.objects.for_store(store).undelivered().filter(told=False)
+    lost = list(lost.select_related("redemption__store", "redemption__account__customer__joined_to"))
+    for gift in lost:
+        customer = gift.redemption.account.customer
+        _tell(gift, UNDELIVERED_MAIL, customer.joined_to or customer)
+    Gift.objects.filter(pk__in=[gift.pk for gift in lost]).update(told=True)
+    return len(lost)
+
+
+def url(gift: Gift) -> str:
+    """The full address of the page that shows the code to whoever has the link."""
+    return links.address(reverse("loyalty-gift", args=[links.make(PURPOSE, gift.store_id, gift.pk)]))
+
+
+def read(token: str) -> Gift:
+    """The gift of a link. Raises BadLink."""
+    store_id, pk, _extra = links.read(PURPOSE, token, AGE)
+    gift = Gift.objects.filter(store=store_id, pk=pk).select_related("store", "redemption").first()
+    if gift is None:
+        raise links.BadLink
+    return gift
+
+
+def _context(redemption, language) -> dict:
+    terms = redemption.terms
+    with translation.override(language):
+        return {"amount": formats.money(terms["amount"], terms["currency"])}
+
+
+def _tell(gift, kind, giver, **also):
+    # The address it went to is not the giver's: it stands on the page alone, where it can be erased.
+    redemption, store = gift.redemption, gift.redemption.store
+    context = _context(redemption, store.language_for(giver.language)) | also
+    context["url"] = links.address(reverse("loyalty-code", args=[store.slug, redemption.pk]))
+    outbox.queue(store, kind, f"gift:{gift.pk}", customer=giver, context=context)

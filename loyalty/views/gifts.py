@@ -1,0 +1,29 @@
+"""The page that shows a gift card to whoever has its link."""
+
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from crm.portal import access
+from crm.stores import links
+
+from .. import gifts, rewards
+from ..models import Redemption
+
+
+@never_cache
+@require_safe
+def gift(request, token):
+    """The link is proof enough to see the code, and to change nothing."""
+    try:
+        found = gifts.read(token)
+    except links.BadLink:
+        return render(request, "portal/bad_link.html", status=404)
+    access.dress(request, found.store, found.language)
+    row = found.redemption
+    is_over = row.state == Redemption.State.READY and row.expires_at and row.expires_at < timezone.now()
+    # What the giver gets back is not the recipient's, and the day is said by its date.
+    conditions = rewards.conditions(row.terms | {"returns_expired": False, "valid_days": None})
+    context = {"gift": found, "row": row, "state": "expired" if is_over else row.state, "conditions": conditions}
+    return render(request, "loyalty/gift_page.html", context)
