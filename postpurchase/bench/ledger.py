@@ -94,9 +94,10 @@ BARE_BATCH = """
         INSERT INTO bare_lot (store_id, account_id, entry_id, granted, remaining, released_at)
         SELECT store_id, account_id, id, points, points, now() FROM entry
     )
+    -- From what was inserted: else PostgreSQL would do this first, and find no account that it has not changed yet to lock.
     UPDATE bare_account AS account
     SET balance = account.balance + summed.points, earned = account.earned + summed.points, posted = account.posted + summed.count
-    FROM (SELECT account_id, sum(points) AS points, count(*) FROM posting GROUP BY account_id) AS summed WHERE summed.account_id = account.id
+    FROM (SELECT account_id, sum(points) AS points, count(*) FROM entry GROUP BY account_id) AS summed WHERE summed.account_id = account.id
 """
 HISTORY = [
     """
@@ -225,7 +226,7 @@ def single(name: str, people: list[Account], bare, peer) -> list[Figure]:
 
 def bulk(people: list[Account], bare) -> list[Figure]:
     def ours():
-        ledger.post_many([Posting(account.pk, Kind.EARN, 10, cause()) for account in people], announce=False)
+        ledger.post_many([Posting(account.pk, Kind.EARN, 10, cause(), rule=RULE) for account in people], announce=False)
 
     def one_statement():
         causes = [cause() for _ in range(BATCH)]
@@ -234,9 +235,25 @@ def bulk(people: list[Account], bare) -> list[Figure]:
             BARE_BATCH, {"accounts": ids, "points": [10] * BATCH, "causes": causes, "rule": Jsonb(RULE)}, prepare=True
         )
 
+    before = written("loyalty_ledgerentry", "loyalty_lot"), written("bare_entry", "bare_lot")
     mine, limit = alternate(ROUNDS, ours, one_statement)
+    after = written("loyalty_ledgerentry", "loyalty_lot"), written("bare_entry", "bare_lot")
+    # One that writes less is no peer.
+    assert [[b - a for a, b in zip(*side, strict=True)] for side in zip(before, after, strict=True)] == [
+        [(ROUNDS + 1) * BATCH] * 2
+    ] * 2
     detail = f"{BATCH / mine:,.0f}/s against {BATCH / limit:,.0f}/s, {BATCH:,} at once"
     return [Figure("Ledger: postings in bulk, of the bare batch statement", limit / mine, "×", 0.5, "higher", detail)]
+
+
+def written(*tables: str) -> list[int]:
+    """How many rows each of them has."""
+    with connection.cursor() as cursor:
+        counts = []
+        for table in tables:
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            counts += cursor.fetchone()
+    return counts
 
 
 def hot(account: Account) -> list[Figure]:
