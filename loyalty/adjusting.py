@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Q, Sum
@@ -9,9 +10,10 @@ from django.db.models.functions import Abs
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
+from crm.orders.models import Order
 from crm.stores.models import ApiKey, User
 
-from . import credit, joining, units
+from . import credit, joining, paid, units
 from .models import Account, Adjustment, LedgerEntry, Program
 from .posting import Kind, post
 
@@ -39,12 +41,14 @@ def adjust(
     by: User | ApiKey,
     *,
     key: uuid.UUID | None = None,
+    order: Order | None = None,
+    waits: bool = False,
     at: datetime | None = None,
 ) -> Adjustment:
     """Add points to an account, or take them away with a minus. `key` names the attempt: the same one is answered alike.
 
-    Beyond the programme's limit for a person (or a program's key) and day the adjustment waits (`entry` is None). Raises InsufficientPoints,
-    and SentBefore if the attempt asked for something else.
+    Beyond the programme's limit for a person (or a program's key) and day it waits (`entry` is None), and so it does with
+    `waits`, for those who may only ask. `order` is whose money is given back. Raises InsufficientPoints, and SentBefore if the attempt asked for something else.
     """
     at, key = at or now(), key or uuid.uuid4()
     # Two of one person's adjustments at once must not both find room under the limit.
@@ -54,18 +58,44 @@ def adjust(
     else:
         ApiKey.objects.select_for_update(no_key=True).get(pk=by.pk)
     if asked := Adjustment.objects.filter(key=key).select_related("account").first():
-        if (asked.account_id, asked.points, asked.asked_by or asked.asked_by_key) != (account.pk, points, by):
+        was = (asked.account_id, asked.points, asked.asked_by or asked.asked_by_key, asked.order_id)
+        if was != (account.pk, points, by, order and order.pk):
             raise SentBefore
         return asked
     adjustment = Adjustment(
-        store_id=account.store_id, account=account, points=points, reason=reason, key=key, asked_at=at,
+        store_id=account.store_id, account=account, points=points, reason=reason, key=key, asked_at=at, order=order,
         asked_by=by if isinstance(by, User) else None, asked_by_key=by if isinstance(by, ApiKey) else None,
     )  # fmt: skip
-    if _within_limit(adjustment):
+    if not waits and _within_limit(adjustment):
         adjustment.entry = _post(adjustment, at)
         adjustment.state = Adjustment.State.POSTED
     adjustment.save(force_insert=True)
     return adjustment
+
+
+@transaction.atomic
+def refund(
+    order: Order,
+    amount: Decimal,
+    reason: str,
+    by: User | ApiKey,
+    *,
+    key: uuid.UUID | None = None,
+    waits: bool = False,
+    at: datetime | None = None,
+) -> Adjustment:
+    """Give back so much of what was paid for an order as store credit; `adjust` has the rest. Raises CannotGiveBack and SentBefore."""
+    order = paid.hold(order.pk)
+    try:
+        points = units.smallest(amount, order.currency)
+    except ValueError as error:
+        raise paid.CannotGiveBack(_("So little of it can't be paid.")) from error
+    if key is None or not Adjustment.objects.filter(key=key).exists():
+        paid.require(order, points)
+    if order.customer is None:
+        raise paid.CannotGiveBack(_("Nothing of this order can be given back as store credit."))
+    account = credit.account_of(order.store, order.customer)
+    return adjust(account, points, reason, by, key=key, order=order, waits=waits, at=at)
 
 
 def _within_limit(adjustment: Adjustment) -> bool:
@@ -100,8 +130,12 @@ def _limit(account: Account) -> int | None:
 
 @transaction.atomic
 def approve(adjustment: Adjustment, by: User, *, at: datetime | None = None) -> Adjustment:
-    """Post an adjustment that waits. Raises NotYours, AlreadyDecided, InsufficientPoints."""
+    """Post an adjustment that waits. Raises NotYours, AlreadyDecided, InsufficientPoints, CannotGiveBack."""
     adjustment = _decide(adjustment, by, at or now())
+    if adjustment.order_id:
+        # The shop may have paid the money back meanwhile.
+        adjustment.order = paid.hold(adjustment.order_id)
+        paid.require(adjustment.order, adjustment.points, besides=adjustment)
     adjustment.entry = _post(adjustment, adjustment.decided_at)
     adjustment.state = Adjustment.State.POSTED
     adjustment.save(update_fields=["entry", "state", "decided_by", "decided_at"])
@@ -136,6 +170,9 @@ def _post(adjustment: Adjustment, at: datetime | None) -> LedgerEntry:
     program = adjustment.asked_by_key
     account = adjustment.account
     rule = {"api_key": program.prefix} if program else {}
+    if adjustment.order is not None:
+        rule |= {"order": adjustment.order.number}
+        paid.note(adjustment, adjustment.order)
     entry = post(
         account, Kind.ADJUST, adjustment.points, f"{'api' if program else 'staff'}:{adjustment.key}",
         note=adjustment.reason, by=adjustment.asked_by, rule=rule | ({"unit": account.unit} if account.is_credit else {}), at=at,

@@ -27,6 +27,7 @@ class LoyaltyConfig(AppConfig):
         sections.order_section("loyalty/order_section.html", statements.order_section, 40)
         context.provide("loyalty", statements.for_mail)
         panels.panel("loyalty/panel.html", statements.for_staff, 20)
+        panels.panel("loyalty/credit_panel.html", statements.credit_for_staff, 21)
         # News of an account and no order: what becomes of an order does not matter to it.
         about_points = {"purpose": kinds.Purpose.LOYALTY, "not_for_statuses": ()}
         for name, template, label in [

@@ -98,6 +98,7 @@ def tell(entry: LedgerEntry) -> None:
             "amount": units.shown(entry.points, account.unit),
             "balance": units.shown(entry.balance_after, account.unit),
             "reason": entry.note,
+            "number": entry.rule.get("order", ""),
             "url": links.address(reverse("loyalty-credit", args=[account.store.slug])),
         }
     outbox.queue(account.store, GIVEN_MAIL, str(entry.pk), customer=customer, context=context)

@@ -69,6 +69,8 @@ def _credit_title(entry: LedgerEntry) -> str:
     if entry.rule.get("why") == "reward":
         text = _("For %(points)s") if entry.kind == Kind.EARN else _("Handed back for %(points)s")
         return text % {"points": points(entry.rule["reward"]["points"])}
+    if number := entry.rule.get("order"):
+        return _("Given back for order %(number)s") % {"number": number}
     if code := entry.rule.get("code"):
         said = {
             Kind.REDEEM: _("For the code %(code)s"),

@@ -12,7 +12,7 @@ from django.urls import reverse
 from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
-from . import credit, earning, explaining, members, units
+from . import credit, earning, explaining, members, paid, units
 from .accounts import account_of
 from .models import Account, LedgerEntry, Lot, Program
 
@@ -189,6 +189,19 @@ def order_section(request, order: Order) -> dict | None:
     """What the portal's order page says of points."""
     found = of_order(order, request.customers)
     return {"earned": found, "zone": request.store.timezone} if found else None
+
+
+def credit_for_staff(store: Store, customer: Customer | None, order: Order | None) -> dict | None:
+    """`{store, customer, held, order, given, left}`: what there is, and what of the order was and can be given back as credit."""
+    if customer is None:
+        return None
+    accounts = credit.accounts_of(store, [customer])
+    found = {"store": store, "customer": customer, "held": credit.held(accounts), "order": order}
+    if order is not None:
+        order.store = store  # spares a query
+        given = paid.given(order)
+        found |= {"given": given, "left": paid.left_of(order, given)}
+    return found
 
 
 def for_staff(store: Store, customer: Customer | None, order: Order | None) -> dict | None:

@@ -166,6 +166,7 @@ ROUTES = {
     ),
     "loyalty-credit-list": api_create,
     "loyalty-credit-detail": api_row,
+    "loyalty-credit-refund": Kind(api_row_act.get, answers(401, key=201, other_key=400, key_without_scope=403)),
     "loyalty-credit-code-list": Kind(api.get, answers(401, key=201, other_key=400, key_without_scope=403)),
     # Theirs was bought with points.
     "loyalty-credit-code-detail": Kind(api_row.get | {"key": 404}, api_row.post),
@@ -311,6 +312,9 @@ ROUTES = {
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),
+    "admin:loyalty_creditaccount_refund": Kind(
+        answers(302, staff=200, viewer=403, other_owner=404), answers(302, staff=200, viewer=403, other_owner=404)
+    ),
     "admin:loyalty_membershipterms_preview": Kind(
         answers(302, staff=200, other_owner=404), answers(302, staff=200, other_owner=404), A_ROW
     ),
@@ -426,7 +430,7 @@ ADMIN = {
     "loyalty.RuleVersion": mirror,
     "loyalty.Trial": mirror,
     "loyalty.Account": mirror,
-    "loyalty.CreditAccount": Rows("viewer agent owner", add="owner", read_only=True),
+    "loyalty.CreditAccount": Rows("viewer agent owner", add="agent owner", read_only=True),
     "loyalty.LedgerEntry": mirror,
     "loyalty.Reward": Rows("viewer agent owner", "owner", "owner"),
     "loyalty.Redemption": mirror,

@@ -34,6 +34,7 @@ STAFFS = {
     "shop_trouble.subject.txt",
     "mailbox.html",
     "panel.html",
+    "credit_panel.html",
     "ticket.html",
     "context.html",
     "tabs.html",

@@ -87,6 +87,7 @@ def url_of(world, route) -> str:
         "ticket": ticket.pk,
         "reward": side["loyalty.Reward"].pk,
         "redemption": side["loyalty.Redemption"].pk,
+        "order": order.pk,
         "number": ticket.number if "ticket" in route.name else order.number,
         "token": {
             "loyalty-gift": links.make(gifts.PURPOSE, side.store.pk, side["loyalty.Gift"].pk),
@@ -131,6 +132,7 @@ def body_of(world, route) -> dict:
         "loyalty-credit-code-list": {"customer": world.a["orders.Customer"].pk, "amount": "1"},
         "loyalty-credit-list": {"customer": world.a["orders.Customer"].pk, "amount": "5", "reason": "Sorry"},
         "loyalty-account-adjust": {"points": 5, "reason": "Sorry"},
+        "loyalty-credit-refund": {"order": world.a["orders.Order"].pk, "amount": "1", "reason": "Sorry"},
         "preferences": {"news": "on"},
     }.get(route.name, {})
 

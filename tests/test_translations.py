@@ -253,7 +253,7 @@ LOYALTY = {
     "credit-code": {"amount": "₹5.00", "code": "22-23456-78923", "expires": "2026-12-31"},
     "credit-failed": {"amount": "₹5.00"},
     "credit-returned": {"amount": "₹5.00", "code": "22-23456-78923", "why": "rest"},
-    "credit-given": {"amount": "₹5.00", "balance": "₹7.50", "reason": "माफ़ कीजिए"},
+    "credit-given": {"amount": "₹5.00", "balance": "₹7.50", "reason": "माफ़ कीजिए", "number": "1234"},
     "reward-code": {"reward": "छूट", "code": "22-23456-78923", "expires": "2026-12-31"},
     "reward-failed": {"reward": "छूट"},
     "gift-card": {

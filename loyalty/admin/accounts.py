@@ -57,7 +57,9 @@ def done(entry: LedgerEntry) -> str:
 
 
 def tell(request, adjustment: Adjustment) -> None:
-    if adjustment.entry is None:
+    if adjustment.entry is None and not has_role(request.user, {Role.OWNER}, adjustment.store_id):
+        messages.warning(request, _("You asked for it: it waits until an owner approves it."))
+    elif adjustment.entry is None:
         messages.warning(request, _("This is beyond your limit for a day: it waits until another owner approves it."))
     else:
         messages.success(request, done(adjustment.entry))

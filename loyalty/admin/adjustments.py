@@ -12,7 +12,7 @@ from crm.orders.admin import link_to
 from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 
-from .. import adjusting, units
+from .. import adjusting, paid, units
 from ..ledger import InsufficientPoints
 from ..models import Adjustment
 from .accounts import done, link_to_account
@@ -49,10 +49,10 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     list_per_page = 50
     fields = [
-        "account_link", "points_shown", "reason", "state_shown", "asker", "asked_at", "decided_by", "decided_at",
+        "account_link", "points_shown", "reason", "order_link", "state_shown", "asker", "asked_at", "decided_by", "decided_at",
         "entry_link",
     ]  # fmt: skip
-    readonly_fields = ["account_link", "points_shown", "state_shown", "asker", "entry_link"]
+    readonly_fields = ["account_link", "points_shown", "order_link", "state_shown", "asker", "entry_link"]
     actions_detail = ["decide"]
     decide_roles = {Role.OWNER}
 
@@ -91,7 +91,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
                 said = done(entry)
         except adjusting.NotYours:
             messages.error(request, _("Who asked for it can't approve it: another owner has to."))
-        except (adjusting.AlreadyDecided, InsufficientPoints) as error:
+        except (adjusting.AlreadyDecided, InsufficientPoints, paid.CannotGiveBack) as error:
             messages.error(request, str(error))
         else:
             self.log_change(request, adjustment, decision)
@@ -112,6 +112,10 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     @display(description=_("Account"))
     def account_link(self, adjustment):
         return link_to_account(adjustment.account)
+
+    @display(description=_("Order"))
+    def order_link(self, adjustment):
+        return link_to(adjustment.order) if adjustment.order else "–"
 
     @display(description=_("Entry"))
     def entry_link(self, adjustment):

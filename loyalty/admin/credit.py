@@ -4,14 +4,20 @@ import uuid
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminEmailInputWidget, UnfoldAdminTextInputWidget
 
-from crm.orders.models import Customer
-from crm.stores.staff import Role
+from crm.orders.models import Customer, Order
+from crm.stores import formats
+from crm.stores.models import Store
+from crm.stores.staff import Role, has_role
 
-from .. import credit, ledger, units
+from .. import adjusting, credit, ledger, paid, units
 from ..models import CreditAccount
 from .accounts import AccountAdmin, AdjustForm, tell
 
@@ -37,15 +43,26 @@ class AdjustCreditForm(AdjustForm):
         return _units(super().clean_points(), self.unit)
 
 
-class GiveForm(forms.ModelForm):
-    email = forms.EmailField(label=_("Customer's e-mail"), widget=UnfoldAdminEmailInputWidget)
-    amount = _amount(min_value=0, help_text=_("In the store's currency."))
-    reason = forms.CharField(
+def _reason():
+    return forms.CharField(
         label=_("Reason"),
         max_length=300,
         widget=UnfoldAdminTextInputWidget,
         help_text=_("The customer reads it, in a mail and in the statement."),
     )
+
+
+class RefundForm(forms.Form):
+    amount = _amount(help_text=_("Instead of money: the shop pays nothing out, and keeps a note with the order."))
+    reason = _reason()
+    # Made with the form: sent twice, it gives once.
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class GiveForm(forms.ModelForm):
+    email = forms.EmailField(label=_("Customer's e-mail"), widget=UnfoldAdminEmailInputWidget)
+    amount = _amount(min_value=0, help_text=_("In the store's currency."))
+    reason = _reason()
     # Made with the form: sent twice, it gives once.
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
@@ -78,7 +95,8 @@ class CreditAccountAdmin(AccountAdmin):
     list_display = ["customer_shown", "balance_shown", "created_at", "store"]
     fields = ["customer_link", "balance_shown", "created_at", "store", "statement"]
     readonly_fields = ["customer_link", "balance_shown", "statement"]
-    add_roles = {Role.OWNER}
+    # Agents ask, and an owner decides.
+    add_roles = {Role.OWNER, Role.AGENT}
     adjust_form = AdjustCreditForm
     adjust_title = _("Give or take store credit")
 
@@ -101,8 +119,48 @@ class CreditAccountAdmin(AccountAdmin):
     def save_model(self, request, obj, form, change):
         said = form.cleaned_data
         account = credit.account_of(obj.store, obj.customer)
-        tell(request, ledger.adjust(account, said["units"], said["reason"], request.user, key=said["key"]))
+        waits = not has_role(request.user, {Role.OWNER}, obj.store_id)
+        asked = ledger.adjust(account, said["units"], said["reason"], request.user, key=said["key"], waits=waits)
+        tell(request, asked)
         obj.pk, obj.__dict__ = account.pk, account.__dict__
+
+    def get_urls(self):
+        refund = self.admin_site.admin_view(self.refund)
+        return [path("refund/<int:order>/", refund, name="loyalty_creditaccount_refund"), *super().get_urls()]
+
+    def refund(self, request, order):
+        """Give back money of an order as store credit, once for each form."""
+        stores = Store.objects.for_user(request.user)
+        order = Order.objects.filter(store__in=stores).select_related("store", "customer").filter(pk=order).first()
+        if order is None:
+            raise Http404
+        if not has_role(request.user, self.add_roles, order.store_id):
+            raise PermissionDenied
+        most = paid.left(order)
+        form = RefundForm(request.POST or None, initial={"key": uuid.uuid4(), "amount": f"{most:f}"})
+        if request.method == "POST" and form.is_valid() and self._refunded(request, order, form):
+            return redirect("admin:orders_order_change", order.pk)
+        context = self.admin_site.each_context(request) | {
+            "title": _("Give back as store credit"),
+            "opts": self.opts,
+            "form": form,
+            "intro": _("Order %(order)s of %(customer)s: %(most)s can be given back.")
+            % {"order": order, "customer": order.customer, "most": formats.money(most, order.currency)},
+            "button": _("Give back"),
+            "back": reverse("admin:orders_order_change", args=[order.pk]),
+        }
+        return render(request, "stores/staff_form.html", context)
+
+    def _refunded(self, request, order, form):
+        said, waits = form.cleaned_data, not has_role(request.user, {Role.OWNER}, order.store_id)
+        try:
+            done = adjusting.refund(order, said["amount"], said["reason"], request.user, key=said["key"], waits=waits)
+        except (paid.CannotGiveBack, adjusting.SentBefore) as error:
+            form.add_error("amount", str(error))
+            return False
+        self.log_change(request, done.account, f"{done.shown}: {done.reason}")
+        tell(request, done)
+        return True
 
     @display(description=_("Credit"), ordering="balance")
     def balance_shown(self, account):

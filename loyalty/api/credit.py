@@ -7,13 +7,15 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.response import Response
 
+from crm.orders.models import Order
 from crm.rest.filters import EmailFilter
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
-from .. import credit, explaining, ledger, redeeming, spending, units
+from .. import adjusting, credit, explaining, ledger, paid, redeeming, spending, units
 from ..models import Account, Adjustment, CreditAccount, LedgerEntry, Redemption
 from .adjustments import AdjustmentSerializer, AdjustmentViewSet
 from .of_customers import ForCustomerSerializer, OfAccountFilter
@@ -73,7 +75,9 @@ class CreditAdjustmentSerializer(AdjustmentSerializer):
     currency = serializers.CharField(source="account.unit", read_only=True)
 
     class Meta(AdjustmentSerializer.Meta):
-        fields = [name if name != "points" else "amount" for name in AdjustmentSerializer.Meta.fields] + ["currency"]
+        fields = [name if name != "points" else "amount" for name in AdjustmentSerializer.Meta.fields]
+        fields += ["currency", "order"]
+        extra_kwargs = AdjustmentSerializer.Meta.extra_kwargs | {"order": {"help_text": _("Whose money it gives back")}}
 
 
 class CreditCodeSerializer(RedemptionSerializer):
@@ -114,6 +118,18 @@ class GiveSerializer(ForCustomerSerializer):
         if not count:
             raise serializers.ValidationError(_("Nothing would change."))
         return count
+
+
+class RefundSerializer(serializers.Serializer):
+    order = serializers.IntegerField(min_value=1, max_value=2**63 - 1, help_text=_("The order's `id`"))
+    amount = serializers.DecimalField(**MONEY, help_text=_("Of what was paid and not refunded yet"))
+    reason = serializers.CharField(max_length=300, help_text=_("The customer reads it, in a mail and in the statement"))
+
+    def validate_order(self, pk):
+        order = Order.objects.for_store(self.context["request"].auth.store).filter(pk=pk).first()
+        if order is None:
+            raise serializers.ValidationError(_("There is no such order."))
+        return order
 
 
 class CreditFilter(filters.FilterSet):
@@ -168,9 +184,28 @@ class CreditViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveMode
             adjustment = ledger.adjust(account, asked["amount"], asked["reason"], request.auth)
         except ledger.InsufficientPoints as error:
             raise serializers.ValidationError({"amount": [str(error)]}) from error
-        if adjustment.entry is None:
-            return Response(CreditAdjustmentSerializer(adjustment).data, status.HTTP_202_ACCEPTED)
-        return Response(CreditEntrySerializer(adjustment.entry).data, status.HTTP_201_CREATED)
+        return _answer(adjustment)
+
+    @extend_schema(request=RefundSerializer, responses={201: CreditEntrySerializer, 202: CreditAdjustmentSerializer})
+    @action(detail=False, methods=["post"])
+    @idempotent
+    def refund(self, request):
+        """Give back money of an order as store credit: at most what was paid, less what was refunded and given back before.
+
+        The shop gets a note with the order and pays nothing out. It answers as giving credit does, limits included.
+        """
+        serializer = RefundSerializer(data=request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        try:
+            return _answer(adjusting.refund(by=request.auth, **serializer.validated_data))
+        except paid.CannotGiveBack as error:
+            raise serializers.ValidationError({"amount": [str(error)]}) from error
+
+
+def _answer(adjustment: Adjustment) -> Response:
+    if adjustment.entry is None:
+        return Response(CreditAdjustmentSerializer(adjustment).data, status.HTTP_202_ACCEPTED)
+    return Response(CreditEntrySerializer(adjustment.entry).data, status.HTTP_201_CREATED)
 
 
 class CreditEntryViewSet(StoreScopedMixin, mixins.ListModelMixin, viewsets.GenericViewSet):

@@ -6,6 +6,7 @@ from django.db.models import F, Q
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from crm.orders.models import Order
 from crm.stores.models import ApiKey, Store
 
 from .ledger import Account, LedgerEntry, LedgerQuerySet
@@ -23,6 +24,10 @@ class Adjustment(models.Model):
     account = models.ForeignKey(Account, models.RESTRICT, related_name="adjustments", verbose_name=_("account"))
     points = models.BigIntegerField(_("points"))
     reason = models.CharField(_("reason"), max_length=300)
+    # Whose money it gives back.
+    order = models.ForeignKey(
+        Order, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False, verbose_name=_("order")
+    )
     # Made with the form that asked: sent twice, it is one.
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
@@ -49,6 +54,7 @@ class Adjustment(models.Model):
         verbose_name_plural = _("adjustments of points")
         constraints = [
             models.CheckConstraint(condition=~Q(points=0), name="adjustment_moves_points"),
+            models.CheckConstraint(condition=Q(order=None) | Q(points__gt=0), name="adjustment_of_order_gives"),
             models.CheckConstraint(condition=~Q(decided_by=F("asked_by")), name="adjustment_second_person"),
             models.CheckConstraint(
                 condition=Q(asked_by__isnull=False, asked_by_key=None) | Q(asked_by=None, asked_by_key__isnull=False),
@@ -63,6 +69,7 @@ class Adjustment(models.Model):
             models.Index(fields=["store", "-id"], name="adjustment_newest"),
             models.Index(fields=["asked_by", "asked_at"], name="adjustment_of_person"),
             models.Index(fields=["asked_by_key", "asked_at"], name="adjustment_of_key"),
+            models.Index(fields=["order"], name="adjustment_of_order", condition=Q(order__isnull=False)),
         ]
 
     def __str__(self):

@@ -105,11 +105,16 @@ def test_beyond_the_limit_another_owner_decides(owner, store, customer, client):
     assert Message.objects.count() == 2
 
 
-def test_agents_look_and_give_nothing_and_other_owners_see_nothing(client, store, customer):
+def test_agents_ask_and_viewers_look_and_other_owners_see_nothing(client, store, customer):
     account = make_credit(customer, 1000)
-    client.force_login(make_staff(store, "agent"))
+    client.force_login(make_staff(store, "viewer"))
     assert "₹10.00" in words(client.get(PAGE))
-    assert (give(client, store).status_code, adjust(client, account, "5").status_code) == (403, 403)
+    assert give(client, store).status_code == 403
+    client.force_login(make_staff(store, "agent"))
+    assert adjust(client, account, "5").status_code == 403
+    assert give(client, store, amount="1").status_code == 302
+    assert "waits until an owner approves" in words(client.get(PAGE))
+    assert Adjustment.objects.get().state == "waiting"
 
     client.force_login(make_staff(make_store()))
     assert "₹10.00" not in words(client.get(PAGE))
