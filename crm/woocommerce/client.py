@@ -40,6 +40,8 @@ TIMEOUT = 30
 LONGEST_ANSWER = 40
 BIGGEST_ANSWER = 64 * 1024 * 1024
 ATTEMPTS = 5
+# How often a refusal is doubted that comes in the midst of good answers.
+DOUBTS = 2
 LONGEST_WAIT = 60
 # No attempt begins later than this after the first: a task that asks a shop which hangs has to end by itself, with the
 # reason noted, before the queue kills it.
@@ -139,6 +141,8 @@ class Client(woocommerce.API):
         self.patience, self.sleep = patience, sleep
         # Asked so far, those that were asked again included.
         self.requests = 0
+        # Whether the shop has let itself be read, by these keys and at this address.
+        self.has_read = False
         self.halted = store.halted
         # Whose questions these are, those of twins for other threads as well.
         self.origin = self
@@ -248,7 +252,9 @@ class Client(woocommerce.API):
             except WooCommerceError as error:
                 wait = _wait(attempt, error.retry_after)
                 is_last = attempt == ATTEMPTS or time.monotonic() + wait > give_up_at
-                if method != "GET" or error.permanent or is_last:
+                # What was good a moment ago and is refused may be the mood of a firewall or a cache; twice in a row, it is meant.
+                is_meant = error.permanent and not (error.may_pass and self.origin.has_read and attempt <= DOUBTS)
+                if method != "GET" or is_meant or is_last:
                     raise
                 logger.warning("%s Once more in %.1f s.", error, wait)
             self.sleep(wait)
@@ -260,9 +266,12 @@ class Client(woocommerce.API):
         url = self._API__get_url(endpoint)
         params = {key: value for key, value in (params or {}).items() if value is not None}
         if self.signing == Store.Signing.OAUTH:
-            return self._send(method, signed(method, url, params, self.consumer_key, self.consumer_secret), where, data)
-        auth = (self.consumer_key, self.consumer_secret)
-        return self._send(method, f"{url}?{urlencode(params)}" if params else url, where, data, auth)
+            url, auth = signed(method, url, params, self.consumer_key, self.consumer_secret), None
+        else:
+            url, auth = f"{url}?{urlencode(params)}" if params else url, (self.consumer_key, self.consumer_secret)
+        answer = self._send(method, url, where, data, auth)
+        self.origin.has_read |= method == "GET"
+        return answer
 
     def _send(self, method, url, where, data=None, auth=None) -> Answer:
         self.origin.requests += 1
@@ -281,7 +290,10 @@ class Client(woocommerce.API):
             refusal = errors.refused(where, response.status_code, content)
             refusal.retry_after = _retry_after(response.headers)
             raise refusal
-        return Answer(_decode(content, response, where), response.headers)
+        data = _decode(content, response, where)
+        if method == "GET" and (in_it := errors.in_an_answer(where, data)):
+            raise in_it
+        return Answer(data, response.headers)
 
     def _prepared(self, method, url, data, auth) -> requests.PreparedRequest:
         """What `Session.request` makes, but for the address: looking it over takes as long as sending it, and they all begin alike."""

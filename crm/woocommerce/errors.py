@@ -38,6 +38,11 @@ class WooCommerceError(Exception):
             return self.code in ("", "rest_no_route")
         return self.status is None or self.status in (401, 429) or 300 <= self.status < 400
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether a shop in disorder says this now and then to those whom it knows: that the keys are wrong, or that it lives elsewhere."""
+        return self.status == 401 or (self.status is not None and 300 <= self.status < 400)
+
 
 def named(store: Store, text: str) -> str:
     """The text with the store's name before it, for whoever looks after several."""
@@ -145,6 +150,21 @@ def no_json(where: str, status: int, content_type: str, body: bytes) -> WooComme
             "of /wp-json/ does this, too."
         ) % {"gist": gist(body) or content_type}
     return WooCommerceError(f"{where}: {text}", permanent=False, status=status)
+
+
+def in_an_answer(where: str, data) -> WooCommerceError | None:
+    """The error that some plug-ins and caches give with status 200; None for what is none."""
+    if not isinstance(data, dict) or not {"code", "message", "data"} <= data.keys():
+        return None
+    return WooCommerceError(
+        _(
+            "%(where)s: an error came as if it were a good answer: “%(said)s” (%(code)s). The shop's error log tells more."
+        )
+        % {"where": where, "said": gist(str(data["message"]).encode()), "code": data["code"]},
+        permanent=False,
+        status=200,
+        code=str(data["code"]),
+    )
 
 
 def moved(where: str, status: int, location: str) -> WooCommerceError:

@@ -9,6 +9,8 @@ WORTH = 1.15
 # After so many answers, what was found of no use is tried again; each time in vain, the next comes later.
 AGAIN = 50
 AGAIN_AT_MOST = 800
+# After trouble, so many good answers let one more reader ask: a shop that breaks one answer in ten would else be left to a single one for ever.
+RECOVERED = 5
 
 
 class Pace:
@@ -24,6 +26,7 @@ class Pace:
         # Not above this for now; and after how many more answers it is forgotten.
         self._ceiling = self.limit
         self._patience = self._left = AGAIN
+        self._is_recovering = False
         # Seconds of answers that were given to as many readers as there are now.
         self._times: list[float] = []
         # Fewer readers that were left for more: (how many, answers a second).
@@ -48,7 +51,9 @@ class Pace:
             del self._times[: -4 * self.readers]
         self._left -= 1
         if self._left <= 0:
-            self._ceiling, self._left = self.limit, self._patience
+            self._ceiling = self._ceiling + 1 if self._is_recovering else self.limit
+            self._is_recovering = self._is_recovering and self._ceiling < self.limit
+            self._left = RECOVERED if self._is_recovering else self._patience
         if len(self._times) >= 2 * self.readers and not self._is_worth_it():
             self._patience = min(2 * self._patience, AGAIN_AT_MOST)
             self._step_down(self._below[-1][0])
@@ -69,13 +74,14 @@ class Pace:
         if began > self._slowed_at:
             self._slowed_at = at
             self._step_down(max(self.readers // 2, 1))
+            self._is_recovering, self._left = self.readers < self.limit, RECOVERED
 
     def _is_worth_it(self) -> bool:
         return not self._below or self.rate >= WORTH * self._below[-1][1]
 
     def _step_down(self, readers: int) -> None:
         self.readers = self._ceiling = readers
-        self._left = self._patience
+        self._is_recovering, self._left = False, self._patience
         self._times.clear()
         while self._below and self._below[-1][0] >= readers:
             self._below.pop()

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from postpurchase.bench.figures import Figure
+from postpurchase.demo.faults import STANDARD
 
-from . import hearing, identity, killing, ledger, points, reading, seeds, storm
+from . import breaking, hearing, identity, killing, ledger, points, reading, seeds, storm
 from .machine import Machine
 
 
@@ -40,6 +41,13 @@ def drift(machine: Machine, options: Options) -> list[Figure]:
     return reading.drift(options.seed, pages=options.size(500, 40))
 
 
+def broken_answers(machine: Machine, options: Options) -> list[Figure]:
+    # A bomb takes a gigabyte's time to unpack, an answer that never comes all of the client's patience.
+    kinds = STANDARD if options.is_short else breaking.ALL_KINDS
+    orders, latency, hang = options.size(3_000, 200), options.size(50, 10) / 100, options.size(120, 1)
+    return breaking.broken_answers(options.seed, orders, 20, latency, hang, kinds)
+
+
 def poison(machine: Machine, options: Options) -> list[Figure]:
     return reading.poison(options.seed, options.size(3_000, 300), options.size(100, 20))
 
@@ -64,6 +72,7 @@ SCENARIOS: dict[str, Scenario] = {
     "S1": Scenario("webhooks while the web and the worker are killed", killed),
     "S2": Scenario("an import that is killed, and PostgreSQL with it", backfill),
     "S3": Scenario("a shop that changes while it is read", drift),
+    "S4": Scenario("every kind of broken answer", broken_answers),
     "S5": Scenario("a poisonous order on each page", poison),
     "S6": Scenario("clocks that are wrong", clocks),
     "S7": Scenario("webhooks in any order", permutations),

@@ -138,6 +138,9 @@ def test_an_object_where_a_list_belongs_is_an_error():
         Reply('[{"id": 1}, {"id"'),
         Reply('[{"id": 1}]', length=999),
         Reply("<!DOCTYPE html><title>Be right back</title>", Content_Type="text/html"),
+        Reply(
+            {"code": "internal_server_error", "message": "There has been a critical error.", "data": {"status": 500}}
+        ),
         None,
     ],
 )
@@ -147,6 +150,39 @@ def test_reading_is_tried_again(answer):
     assert result == [{"id": 5}]
     assert len(sent) == 3
     assert len(waits) == 2 and all(0 < wait <= 60 for wait in waits)
+
+
+REFUSALS = [
+    Reply({"code": "woocommerce_rest_cannot_view", "message": "Sorry, you cannot list resources."}, 401),
+    Reply("", 301, Location="http://elsewhere.example/wp-json/wc/v3/orders"),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_amid_good_answers_is_doubted_twice(refusal):
+    good = Reply([{"id": 5}])
+    with serving([good, refusal, refusal, good, refusal]) as server, make_client(server.url) as client:
+        assert client.get("orders") == client.get("orders") == [{"id": 5}]
+
+        with pytest.raises(WooCommerceError) as error:
+            client.get("orders")
+
+        assert error.value.permanent and len(server.requests) == 1 + 3 + 3
+        # Revoked keys are told within seconds.
+        assert sum(client.waits) < 5
+        with pytest.raises(WooCommerceError):
+            client.put("orders/5", {})
+        assert len(server.requests) == 8
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_before_any_good_answer_is_believed_at_once(refusal):
+    with serving([Reply({"name": "Shop"}), refusal]) as server, make_client(server.url) as client:
+        client.index()
+        with pytest.raises(WooCommerceError):
+            client.get("orders")
+
+        assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("answer", [Reply("", 502), Reply("", 429), None])

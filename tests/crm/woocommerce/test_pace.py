@@ -82,6 +82,18 @@ def test_a_shop_that_recovers_gets_more_readers_again():
     assert pace.readers == 4
 
 
+def test_an_answer_in_ten_that_breaks_does_not_leave_one_reader_alone():
+    pace, most = Pace(4), []
+    ask(pace, 20, lambda readers: 0.5)
+
+    for at in range(20):
+        pace.slowed(at=at + 0.5, began=at + 0.1)
+        ask(pace, 9, lambda readers: 0.5)
+        most.append(pace.readers)
+
+    assert min(most) >= 2
+
+
 def test_it_does_not_grow_while_the_saver_is_busy():
     pace = Pace(4)
 
