@@ -22,6 +22,7 @@ class LoyaltyConfig(AppConfig):
         eraser(erasing.gifts, 30)
         navigation.add(_("Points"), "loyalty-points", 20)
         navigation.add(_("Rewards"), "loyalty-rewards", 21)
+        navigation.add(_("Store credit"), "loyalty-credit", 22, is_for=statements.has_credit)
         home.card("loyalty/home_card.html", statements.home_card, 20)
         home.card("loyalty/credit_card.html", statements.credit_card, 21)
         sections.order_section("loyalty/order_section.html", statements.order_section, 40)

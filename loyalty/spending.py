@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 from crm.orders.models import Customer
 from crm.stores.models import Store
 
-from . import codes, credit, ledger, units
+from . import codes, credit, ledger, programs, units
 from .accounts import lock_all
 from .models import Redemption
 from .redeeming import BadToken, CannotRedeem, NotEnough, no_address, owe_code
 
 KIND = "credit"
-# Until the end of the day; then what was not used is credit again.
+# Where no programme says otherwise. Until the end of the day; then what was not used is credit again.
 VALID_DAYS = 90
 _SALT = "postpurchase.credit"
 _TOKEN_AGE = timedelta(days=1)
@@ -75,9 +75,11 @@ def spend(
         raise NotEnough(_("You have credit of %(balance)s.") % {"balance": units.shown(account.balance, currency)})
     if not customer.email:
         raise no_address()
+    program = programs.of(store)
+    days = program.credit_code_days if program else VALID_DAYS
     redemption = Redemption.objects.create(
-        store=store, account=account, key=key, terms=_terms(count, currency), code=codes.new_code(store),
-        expires_at=codes.last_moment(VALID_DAYS, store, at), created_at=at,
+        store=store, account=account, key=key, terms=_terms(count, currency, days), code=codes.new_code(store),
+        expires_at=codes.last_moment(days, store, at), created_at=at,
     )  # fmt: skip
     rule = {"why": "code", "code": redemption.code, "unit": currency}
     redemption.entry = ledger.redeem(account, count, codes.cause(redemption), rule=rule, at=at)
@@ -86,7 +88,7 @@ def spend(
     return redemption
 
 
-def _terms(count: int, currency: str) -> dict:
+def _terms(count: int, currency: str, days: int) -> dict:
     """As a reward's, so that a code is a code. `points` are of the currency's smallest unit."""
     return {
         "kind": KIND,
@@ -96,7 +98,7 @@ def _terms(count: int, currency: str) -> dict:
         "points": count,
         "minimum_order": None,
         "individual_use": False,
-        "valid_days": VALID_DAYS,
+        "valid_days": days,
         "returns_expired": True,
         "returns_refunded": True,
     }

@@ -10,6 +10,7 @@ from django.db.models import F, Func, Min, OuterRef, Sum
 from django.urls import reverse
 
 from crm.orders.models import Customer, Order
+from crm.portal.access import customers_of
 from crm.stores.models import Store
 
 from . import credit, earning, explaining, members, paid, units
@@ -178,6 +179,12 @@ def home_card(request) -> dict | None:
     if found is None or not (found.program.active or found.balance or found.pending):
         return None
     return {"summary": found, "membership": members.membership(found.program, request.customers)}
+
+
+def has_credit(request) -> bool:
+    """Whether the visitor has or ever had some; asked on pages that have not looked for their customers."""
+    customers = customers_of(request.store, request.email)
+    return Account.objects.for_store(request.store).credit().filter(customer__in=customers, posted__gt=0).exists()
 
 
 def credit_card(request) -> dict | None:

@@ -23,6 +23,7 @@ def test_the_demo_has_a_brand_points_and_tickets_and_is_furnished_once():
     assert store.contact_phone
     assert Ticket.objects.for_store(store).count() == 5
     assert Ticket.objects.for_store(store).filter(first_responded_at=None).count() == 2
-    assert Account.objects.for_store(store).filter(balance__gt=0).count() == 5
-    assert Reward.objects.for_store(store).count() == 8
+    assert Account.objects.for_store(store).points().filter(balance__gt=0).count() == 5
+    assert Account.objects.for_store(store).credit().filter(balance=25_000).count() == 3
+    assert Reward.objects.for_store(store).count() == 10
     assert TierStanding.objects.filter(store=store, tier__key="cardamom").count() == 5

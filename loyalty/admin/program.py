@@ -104,6 +104,7 @@ class ProgramForm(OptionalMinimum):
             "store", "name", "active", "rate", "rounding", "rounds_lines", "counts_shipping", "counts_taxes", "counts_fees",
             "excludes_sale", "excludes_gift_cards", "minimum_spend", "cap_order", "cap_day", "cap_month", "cap_customer",
             "stacks_multipliers", "point_value", "negative_balance", "pending_days", "adjust_limit", "credit_limit",
+            "credit_code_days",
         ]  # fmt: skip
 
     def clean(self):
@@ -143,7 +144,7 @@ class ProgramAdmin(Tryable, StoreScopedAdmin):
             },
         ),
         (_("What points are worth"), {"fields": ["point_value", "negative_balance"]}),
-        (_("Safety"), {"fields": ["pending_days", "adjust_limit", "credit_limit"]}),
+        (_("Safety"), {"fields": ["pending_days", "adjust_limit", "credit_limit", "credit_code_days"]}),
         (_("Example"), {"fields": ["example_total", "example"], "description": _("It follows the fields above as you change them.")}),
         (_("Past orders"), {"fields": ["try_out"]}),
     ]  # fmt: skip

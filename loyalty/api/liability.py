@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from crm.rest.keys import HasScope
 
-from .. import liability, programs
+from .. import credit, liability, programs
 
 
 class SumSerializer(serializers.Serializer):
@@ -38,6 +38,11 @@ class ExpectedUseSerializer(serializers.Serializer):
     basis_points = serializers.IntegerField(help_text=_("So many points the share was taken from"))
 
 
+class CreditSumSerializer(serializers.Serializer):
+    amount = serializers.CharField()
+    currency = serializers.CharField()
+
+
 class LiabilitySerializer(serializers.Serializer):
     at = serializers.DateTimeField()
     currency = serializers.CharField()
@@ -53,6 +58,7 @@ class LiabilitySerializer(serializers.Serializer):
     expiring = ExpiringMonthSerializer(many=True, help_text=_("This month and the next 11"))
     expires_later = SumSerializer()
     never_expires = SumSerializer(help_text=_("Without a day of expiry, pending points among them"))
+    credit = CreditSumSerializer(many=True, help_text=_("Store credit outstanding; in none of the sums of points"))
 
 
 EXAMPLE = {
@@ -67,6 +73,7 @@ EXAMPLE = {
     }],
     "expiring": [{"month": "2026-11", "points": 12400, "worth": "124.00"}],
     "expires_later": {"points": 250000, "worth": "2500.00"}, "never_expires": {"points": 40500, "worth": "405.00"},
+    "credit": [{"amount": "1250.00", "currency": "EUR"}],
 }  # fmt: skip
 
 
@@ -118,4 +125,7 @@ def _as_json(found: liability.Liability) -> dict:
         "expiring": [{"month": f"{row.month:%Y-%m}", **both(row.points)} for row in found.expiring],
         "expires_later": both(found.expires_later),
         "never_expires": both(found.never_expires),
+        "credit": [
+            {"amount": f"{sum.amount:f}", "currency": sum.currency} for sum in credit.outstanding(found.program.store)
+        ],
     }

@@ -126,6 +126,14 @@ class Program(MemberTerms, ExpiryTerms, TierTerms, models.Model):
         validators=[MinValueValidator(0)],
         help_text=_("In the store's currency. Beyond this another owner has to approve. Empty: no limit."),
     )
+    credit_code_days = models.PositiveSmallIntegerField(
+        _("days a code made of store credit is valid"),
+        default=90,
+        validators=[MinValueValidator(7), MaxValueValidator(3650)],
+        help_text=_(
+            "Until the end of the day, by the store's clock; then it is credit again. Credit itself does not expire."
+        ),
+    )
     starts_at = models.DateTimeField(
         _("earning since"),
         default=now,

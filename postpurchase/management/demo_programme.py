@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from crm.orders.models import Product
+from crm.orders.models import Order, Product
 from crm.stores.models import Store
-from loyalty import programs, tiers
+from loyalty import credit, ledger, programs, tiers
 from loyalty.models import Occasion, Program, ReferralTerms, Reward, Tier
 
 # For a shop in rupees: a point is ₹0.10.
@@ -27,6 +27,8 @@ REWARDS = [
     {"kind": "exchange", "points": 100, "amount": 10, "fewest": 500, "most": 20_000, "step": 100},
     {"kind": "percent", "points": 1500, "amount": 10, "per_year": 2},
     {"kind": "shipping", "points": 700},
+    {"kind": "store_credit", "points": 1000, "amount": 100},
+    {"kind": "gift_card", "points": 2500, "amount": 250, "description": "For somebody who drinks tea, too."},
     {"kind": "donation", "points": 300, "amount": 30, "name": "A meal for a schoolchild",
      "description": "We give ₹30 to a school kitchen in Pune."},
     {"kind": "access", "points": 2500, "name": "The winter box, a week early", "tier": "saffron", "stock": 25},
@@ -51,6 +53,16 @@ def open_for(store: Store) -> None:
     )
     if gift:
         Reward.objects.create(store=store, position=len(REWARDS), kind="product", product=gift, points=1200)
+
+
+def give_credit(store: Store) -> None:
+    """Something to pay with for those who ordered last."""
+    newest = Order.objects.for_store(store).existing().newest_first().exclude(customer__woo_id=None)
+    for order in newest.select_related("customer")[:3]:
+        account = credit.account_of(store, order.customer)
+        ledger.post(
+            account, ledger.Kind.ADJUST, 25_000, "demo", note="A cup that came broken", rule={"unit": account.unit}
+        )
 
 
 def place_members(store: Store) -> None:

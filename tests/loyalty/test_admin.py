@@ -43,7 +43,7 @@ def text(response):
 def form_of(program, **changes):
     values = {
         "name": program.name, "rate": program.rate, "rounding": program.rounding, "point_value": program.point_value,
-        "pending_days": program.pending_days,
+        "pending_days": program.pending_days, "credit_code_days": program.credit_code_days,
     }  # fmt: skip
     return values | ({"active": "on"} if program.active else {}) | changes
 
@@ -194,7 +194,14 @@ def test_a_pause_is_not_paid_for_afterwards(owner, program):
 
 def test_an_owner_makes_a_programme_for_a_store_of_theirs_only(owner, store):
     other = make_store()
-    values = {"active": "on", "rate": "1", "rounding": "down", "point_value": "0.01", "pending_days": 0}
+    values = {
+        "active": "on",
+        "rate": "1",
+        "rounding": "down",
+        "point_value": "0.01",
+        "pending_days": 0,
+        "credit_code_days": 90,
+    }
 
     refused = owner.post("/admin/loyalty/program/add/", values | {"store": other.pk})
     made = owner.post("/admin/loyalty/program/add/", values | {"store": store.pk})

@@ -134,7 +134,7 @@ def test_leaving_is_asked_twice(client, home, customer):
 
 def test_the_page_is_small_and_costs_the_same_for_everybody(client, home, program, customer, django_assert_num_queries):
     def cost():
-        with django_assert_num_queries(24):
+        with django_assert_num_queries(25):
             return client.get(HOME)
 
     account = make_account(customer, 1000)

@@ -182,7 +182,15 @@ def test_a_form_with_errors_is_not_tried(owner, chai, store):
 
 
 def test_trying_a_programme_saves_nothing_of_it(owner, chai, program):
-    form = {"rate": "1", "rounding": "up", "point_value": "0.01", "pending_days": "0", "active": "on", "_try": "90"}
+    form = {
+        "rate": "1",
+        "rounding": "up",
+        "point_value": "0.01",
+        "pending_days": "0",
+        "credit_code_days": "90",
+        "active": "on",
+        "_try": "90",
+    }
 
     owner.post(f"/admin/loyalty/program/{program.pk}/change/", form)
 
@@ -236,7 +244,14 @@ def test_staff_see_which_rule_wins_for_a_product(owner, chai, store):
 
 
 def test_the_programme_is_previewed_without_script_and_saves_nothing(owner, program):
-    form = {"rate": "0.5", "rounding": "down", "point_value": "0.02", "pending_days": "0", "example_total": "1999"}
+    form = {
+        "rate": "0.5",
+        "rounding": "down",
+        "point_value": "0.02",
+        "pending_days": "0",
+        "credit_code_days": "90",
+        "example_total": "1999",
+    }
 
     page = owner.post(f"/admin/loyalty/program/{program.pk}/change/", form | {"_preview": "1"})
 

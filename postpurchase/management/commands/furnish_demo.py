@@ -54,6 +54,7 @@ class Command(BaseCommand):
         demo_programme.open_for(store)
         call_command("award_history", slug, apply=True, verbosity=0)
         demo_programme.place_members(store)
+        demo_programme.give_credit(store)
         orders = (
             Order.objects.for_store(store)
             .existing()

@@ -243,7 +243,7 @@ def test_the_number_of_queries_does_not_grow(me, store, customer, django_assert_
     for _ in range(3):
         factories.make_refund(order)
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         assert 'rel="next"' in page(me, "orders/")
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         page(me, "orders/big/")
