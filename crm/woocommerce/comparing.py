@@ -46,7 +46,7 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
         # What a page has of the one before was counted there; and what is put right counts as it was.
         shown = [rows[woo_id] for woo_id in wanted if woo_id > state.position]
         here = [woo_id for woo_id in live if woo_id > state.position]
-        found_before = drift.both_sides(walk, shown, here)
+        write_down = drift.note_page(walk, shown, here)
         if fields:
             differing = {woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))}
             if resource == "orders":
@@ -65,7 +65,7 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
         walks.read_again(walk, resource, (live - set(rows)) | doubtful)
         read = sum(woo_id > state.position for woo_id in rows)
         with walk.step(**pages.place(page), read=state.read + read):
-            drift.note(walk, **found_before)
+            write_down()
 
 
 def _heal(

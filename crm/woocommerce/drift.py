@@ -1,8 +1,12 @@
 """Count what a comparison finds, in the transaction that puts it right."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from django.db.models import F
 
@@ -10,11 +14,14 @@ from crm.orders.models import Order
 from crm.stores.models import Store
 
 from . import mapping
-from .models import Drift, Resource, SyncState
+from .models import Drift, OrderDay, Resource, SyncState
+from .saving.statements import bound_cursor
 from .values import MappingError, money
 from .walking import Walk
 
 COMPARED = (Resource.ORDERS, Resource.PRODUCTS, Resource.CUSTOMERS, Resource.COUPONS, Resource.REVIEWS)
+# How long a day of orders is kept that no comparison has met.
+KEPT = timedelta(days=30)
 
 
 @contextmanager
@@ -37,23 +44,80 @@ def note(walk: Walk, **counts: int | Decimal) -> None:
     """Add to the counts of this comparison's row."""
     state = walk.state
     assert state.started_at is not None
-    row, _created = Drift.objects.get_or_create(
+    row, is_new = Drift.objects.get_or_create(
         store=walk.store,
         resource=state.resource,
         started_at=state.started_at,
         defaults={"day": state.started_at.astimezone(walk.store.zone).date()},
     )
+    if is_new and state.resource == Resource.ORDERS:
+        # Of days that have no order any more on either side.
+        OrderDay.objects.for_store(walk.store).filter(compared_at__lt=state.started_at - KEPT).delete()
     if more := {name: F(name) + count for name, count in counts.items() if count}:
         Drift.objects.filter(pk=row.pk).update(**more)
 
 
-def both_sides(walk: Walk, shown: Collection[dict], here: Collection[int]) -> dict[str, int | Decimal]:
-    """How many objects the shop shows and how many are held here by these numbers; of orders also what they come to."""
-    counts: dict[str, int | Decimal] = {"in_shop": len(shown), "in_mirror": len(here)}
-    if walk.state.resource == Resource.ORDERS:
-        counts["shop_total"] = sum((worth_in_shop(walk.store, row) for row in shown), Decimal(0))
-        counts["mirror_total"] = sum(worth(walk.store, here).values(), Decimal(0))
-    return counts
+@dataclass
+class Sides:
+    """How many objects the shop shows and the mirror has, and of orders what they come to."""
+
+    in_shop: int = 0
+    in_mirror: int = 0
+    shop_total: Decimal = Decimal(0)
+    mirror_total: Decimal = Decimal(0)
+
+
+def note_page(walk: Walk, shown: Collection[dict], here: Collection[int]) -> Callable[[], None]:
+    """Look at what the shop shows of a page and what is held here by these numbers; returns what writes that down.
+
+    Before anything is put right it is looked at, and written down with the place of the walk, so that a kill in between counts nothing twice.
+    """
+    if walk.state.resource != Resource.ORDERS:
+        return partial(note, walk, in_shop=len(shown), in_mirror=len(here))
+    held = Order.objects.filter(store=walk.store, woo_id__in=here)
+    rows = held.values_list("date_created_gmt", "currency", F("total") - F("refunded_total"))
+    return partial(_note_orders, walk, shown, list(rows))
+
+
+def _note_orders(walk: Walk, shown: Collection[dict], held: list[tuple[datetime | None, str, Decimal]]) -> None:
+    days: dict[date | None, Sides] = defaultdict(Sides)
+    for created, currency, value in held:
+        sides = days[_day(walk.store, created)]
+        sides.in_mirror += 1
+        sides.mirror_total += value if currency == walk.store.currency else 0
+    # By now what was missing is held, with its date: in the list it would be a third more to read for every order.
+    by_now = Order.objects.filter(store=walk.store, woo_id__in=[row["id"] for row in shown])
+    placed = dict(by_now.values_list("woo_id", "date_created_gmt"))
+    for row in shown:
+        sides = days[_day(walk.store, placed.get(row["id"]))]
+        sides.in_shop += 1
+        sides.shop_total += worth_in_shop(walk.store, row)
+    names = ("in_shop", "in_mirror", "shop_total", "mirror_total")
+    note(walk, **{name: sum(getattr(sides, name) for sides in days.values()) for name in names})
+    dated = sorted(day for day in days if day)
+    columns = [dated, *([getattr(days[day], name) for day in dated] for name in names)]
+    with bound_cursor() as cursor:
+        cursor.execute(_DAYS, [walk.store.pk, walk.state.started_at, *columns])
+
+
+# A comparison adds up its pages, and begins anew what an earlier one has left.
+_DAYS = """
+    INSERT INTO woocommerce_orderday AS held (store_id, compared_at, day, in_shop, in_mirror, shop_total, mirror_total)
+    SELECT %s, %s, found.* FROM unnest(%s::date[], %s::integer[], %s::integer[], %s::numeric[], %s::numeric[]) AS found
+    ON CONFLICT (store_id, day) DO UPDATE SET
+        compared_at = EXCLUDED.compared_at,
+        in_shop = EXCLUDED.in_shop + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.in_shop ELSE 0 END,
+        in_mirror = EXCLUDED.in_mirror + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.in_mirror ELSE 0 END,
+        shop_total = EXCLUDED.shop_total + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.shop_total ELSE 0 END,
+        mirror_total = EXCLUDED.mirror_total + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.mirror_total ELSE 0 END
+"""
+
+
+def _day(store: Store, at: datetime | None) -> date | None:
+    try:
+        return at and at.astimezone(store.zone).date()
+    except OverflowError:
+        return None
 
 
 def worth_in_shop(store: Store, row: dict) -> Decimal:

@@ -14,6 +14,7 @@ from .models import (
     Drift,
     Incident,
     KeptAside,
+    OrderDay,
     Reread,
     Resource,
     ShopWebhook,
@@ -62,6 +63,8 @@ class Overview:
     kept_aside: list[KeptAside]
     kept_aside_count: int
     drifts: list[Drift]
+    # Days whose orders differed when they were last compared, the latest first.
+    order_days: list[OrderDay]
 
     @property
     def is_busy(self) -> bool:
@@ -150,6 +153,12 @@ def look(store: Store, at: datetime) -> Overview:
             Drift.objects.for_store(store)
             .filter(day__gt=at.astimezone(store.zone).date() - timedelta(days=DAYS))
             .order_by("-started_at", "resource")
+        ),
+        order_days=list(
+            OrderDay.objects.for_store(store)
+            .filter(compared_at__gt=at - timedelta(days=DAYS))
+            .differing()
+            .order_by("-day")[: 5 * SHOWN]
         ),
     )
 

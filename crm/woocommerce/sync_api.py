@@ -20,6 +20,7 @@ from .models import (
     Drift,
     Incident,
     KeptAside,
+    OrderDay,
     ShopWebhook,
     SyncRun,
     SyncState,
@@ -59,6 +60,12 @@ class DriftSerializer(serializers.ModelSerializer):
         ]  # fmt: skip
 
 
+class OrderDaySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = OrderDay
+        fields = ["day", "compared_at", "in_shop", "in_mirror", "shop_total", "mirror_total"]
+
+
 class WebhookSerializer(serializers.ModelSerializer):
     last_delivery_at = serializers.DateTimeField(allow_null=True)
 
@@ -93,6 +100,9 @@ class SyncSerializer(serializers.Serializer):
     incidents = IncidentSerializer(many=True)
     webhooks = WebhookSerializer(many=True)
     drift = DriftSerializer(source="drifts", many=True, help_text=_("Of 30 days"))
+    order_days = OrderDaySerializer(
+        many=True, help_text=_("Days whose orders differed when they were last compared, before that was put right")
+    )
     kept_aside = serializers.IntegerField(source="kept_aside_count")
     parked_deliveries = serializers.IntegerField()
 

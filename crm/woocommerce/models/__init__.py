@@ -1,6 +1,6 @@
 from .deliveries import Reread, WebhookDelivery
 from .pushes import Push
-from .runs import Drift, SyncRun
+from .runs import Drift, OrderDay, SyncRun
 from .shops import Incident, ShopIdentity, ShopWebhook
 from .sync import Connection, ConnectionCheck, KeptAside, Resource, SyncState
 
@@ -10,6 +10,7 @@ __all__ = [
     "Drift",
     "Incident",
     "KeptAside",
+    "OrderDay",
     "Push",
     "Reread",
     "Resource",

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from django.db import models
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -137,3 +138,35 @@ class Drift(models.Model):
     @property
     def differing(self) -> int:
         return self.missing + self.stale + self.trashed + self.gone
+
+
+class OrderDayQuerySet(models.QuerySet):
+    def for_store(self, store):
+        return self.filter(store=store)
+
+    def differing(self):
+        return self.exclude(Q(in_shop=F("in_mirror")) & Q(shop_total=F("mirror_total")))
+
+
+class OrderDay(models.Model):
+    """What the orders placed on one day come to in the shop and here, as the last comparison found them before it put anything right."""
+
+    store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
+    # By the calendar of where the shop is.
+    day = models.DateField(_("day"))
+    # When the walk of the comparison began, as on its Drift.
+    compared_at = models.DateTimeField(_("compared"))
+    in_shop = models.PositiveIntegerField(_("in the shop"))
+    in_mirror = models.PositiveIntegerField(_("in the mirror"))
+    shop_total = MoneyField(_("total in the shop"))
+    mirror_total = MoneyField(_("total in the mirror"))
+
+    objects = OrderDayQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("day of orders")
+        verbose_name_plural = _("days of orders")
+        constraints = [models.UniqueConstraint(fields=["store", "day"], name="order_day_once")]
+
+    def __str__(self):
+        return f"{self.store}: {self.day}"

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
@@ -7,7 +8,16 @@ from django_q.models import OrmQ
 from crm.orders.models import Order
 from crm.stores.models import Membership, Store
 from crm.woocommerce import identity, sync, webhook_care
-from crm.woocommerce.models import Drift, Incident, KeptAside, ShopWebhook, SyncRun, SyncState, WebhookDelivery
+from crm.woocommerce.models import (
+    Drift,
+    Incident,
+    KeptAside,
+    OrderDay,
+    ShopWebhook,
+    SyncRun,
+    SyncState,
+    WebhookDelivery,
+)
 from crm.woocommerce.saving import save_orders
 from crm.work import drain
 from tests.factories import NOW, make_delivery, make_staff, make_store
@@ -205,11 +215,19 @@ def test_the_page_costs_the_same_for_a_lot(owner, store, django_assert_max_num_q
         make_delivery(store, order(number))
         make_run(store)
         Drift.objects.create(
-            store=store, resource="orders", started_at=NOW - timedelta(days=number), day=NOW.date(), missing=1
+            store=store,
+            resource="orders",
+            started_at=NOW - timedelta(days=number),
+            day=timezone.now().date(),
+            missing=1,
         )
-    text(owner, store)
+        OrderDay.objects.create(
+            store=store, day=NOW.date() - timedelta(days=number), compared_at=timezone.now(), in_shop=2, in_mirror=1,
+            shop_total=Decimal("1500.50"), mirror_total=750,
+        )  # fmt: skip
+    assert "₹1,500.50" in text(owner, store)
 
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(27):
         text(owner, store)
 
 
