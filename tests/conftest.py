@@ -14,10 +14,12 @@ import psycopg
 import pytest
 from babel.messages import mofile, pofile
 from django.apps import apps
-from django.db import connections
+from django.db import connection, connections
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.utils import translation
 
+from loyalty import proof
+from loyalty.models import LedgerEntry
 from postpurchase import database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,6 +117,18 @@ def no_language_is_left_active():
     """A view speaks its reader's language, and in tests the next one would begin with it."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def the_books_close(request):
+    """Whatever a test does with points, in the end the ledger proves itself; unless it breaks the ledger on purpose (`broken_books`)."""
+    yield
+    uses_database = request.node.get_closest_marker("django_db") or {"db", "transactional_db"} & {*request.fixturenames}
+    if not uses_database or request.node.get_closest_marker("broken_books"):
+        return
+    if connection.needs_rollback or not LedgerEntry.objects.exists():
+        return
+    assert proof.closes(), list(proof.differences())
 
 
 @pytest.fixture
