@@ -2,6 +2,9 @@
 
 from django.http import Http404, HttpResponse
 from django.urls import resolve
+from django.utils import timezone
+
+from crm.stores.models import Store
 
 
 class DirectPaths:
@@ -38,3 +41,16 @@ class NoNul:
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             return HttpResponse("Not understood.\n", status=400, content_type="text/plain")
         return self.get_response(request)
+
+
+class StaffClock:
+    """In admin, times are read and written by the clock of the shops that one works for."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if not (request.path_info.startswith("/admin/") and request.user.is_staff):
+            return self.get_response(request)
+        with timezone.override(Store.objects.for_user(request.user).common_zone()):
+            return self.get_response(request)

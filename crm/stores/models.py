@@ -68,6 +68,11 @@ class StoreQuerySet(models.QuerySet):
             return self
         return self.filter(memberships__user=user)
 
+    def common_zone(self) -> zoneinfo.ZoneInfo:
+        """The time zone that all of these stores are in; UTC if there are several."""
+        names = self.order_by().values_list("timezone", flat=True).distinct()[:2]
+        return zoneinfo.ZoneInfo(names[0] if len(names) == 1 else "UTC")
+
     def connected(self):
         return self.exclude(consumer_key="")
 

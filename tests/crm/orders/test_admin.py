@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 from django.urls import reverse
 
@@ -91,3 +93,15 @@ def test_a_customers_page_shows_every_address_that_was_used(admin_client, store)
     page = admin_client.get(reverse("admin:orders_customer_change", args=[customer.pk])).content.decode()
 
     assert "2 Laxmi Road" in page and "14 Rue de Lyon" in page
+
+
+def test_times_are_those_of_the_shops_that_one_works_for(client, store):
+    person = make_staff(store)
+    order = make_order(store, number="7001", date_paid_gmt=datetime(2026, 3, 1, 20, tzinfo=UTC))
+    client.force_login(person)
+    page = reverse("admin:orders_order_change", args=[order.pk])
+    assert "March 2, 2026, 1:30 a.m." in client.get(page).content.decode()
+
+    Membership.objects.create(user=person, store=make_store(timezone="America/New_York"))
+
+    assert "March 1, 2026, 8 p.m." in client.get(page).content.decode()
