@@ -122,11 +122,16 @@ def no_language_is_left_active():
 @pytest.fixture(autouse=True)
 def the_books_close(request):
     """Whatever a test does with points, in the end the ledger proves itself; unless it breaks the ledger on purpose (`broken_books`)."""
+    by_fixture = {"db", "transactional_db"} & {*request.fixturenames}
+    for name in by_fixture:
+        # So that the database is still there afterwards.
+        request.getfixturevalue(name)
     yield
-    uses_database = request.node.get_closest_marker("django_db") or {"db", "transactional_db"} & {*request.fixturenames}
-    if not uses_database or request.node.get_closest_marker("broken_books"):
+    if not (by_fixture or request.node.get_closest_marker("django_db")) or request.node.get_closest_marker(
+        "broken_books"
+    ):
         return
-    if connection.needs_rollback or not LedgerEntry.objects.exists():
+    if connection.needs_rollback or not connection.is_usable() or not LedgerEntry.objects.exists():
         return
     assert proof.closes(), list(proof.differences())
 
