@@ -63,6 +63,7 @@ PLANTED = {
 
 
 @pytest.mark.django_db
+@pytest.mark.long
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_scenario_finds_the_bug_that_was_planted(name, monkeypatch):
     plant, run, figure = PLANTED[name]

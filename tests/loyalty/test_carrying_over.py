@@ -57,6 +57,7 @@ def insert(connection, table, **values):
     connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(map(str, row.values()))})")
 
 
+@pytest.mark.long
 def test_old_points_become_lots(old):
     insert(old, "stores_store", id=1)
     for pk, _account in enumerate(ACCOUNTS, 1):
