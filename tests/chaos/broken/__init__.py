@@ -1,0 +1,1 @@
+"""Settings with bugs planted, for the programs that scenarios start: `CHAOS_BUGS` names them."""
