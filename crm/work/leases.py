@@ -44,6 +44,9 @@ def is_dead(claimed_by: str) -> bool:
         return False
     pid, started = (int(number) for number in process.split())
     try:
-        return abs(psutil.Process(pid).create_time() - started) > SAME_START
+        process_now = psutil.Process(pid)
+        # In a container nobody may ask how an orphan ended, and it stays in the table of processes.
+        has_ended = process_now.status() == psutil.STATUS_ZOMBIE
+        return has_ended or abs(process_now.create_time() - started) > SAME_START
     except psutil.NoSuchProcess:
         return True

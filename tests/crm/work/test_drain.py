@@ -1,5 +1,6 @@
 """The promises of due work, shown on the handlings of events: the table that every other room stands on."""
 
+import os
 import subprocess
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,17 @@ def test_only_a_process_that_surely_ended_is_dead(claimed_by, dead):
     names = {"here": leases.here(), "pid": pid, "started": started, "earlier": int(started) - 60}
 
     assert leases.is_dead(claimed_by.format(**names)) is dead
+
+
+def test_a_process_that_nobody_has_buried_is_dead():
+    """As in a container whose first process cares for no orphans."""
+    process = subprocess.Popen(["sleep", "60"])
+    holder = f"{leases.here()} {process.pid} {psutil.Process(process.pid).create_time():.0f}"
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+    assert leases.is_dead(holder)
+    process.wait()
 
 
 @pytest.mark.django_db
