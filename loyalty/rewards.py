@@ -10,8 +10,8 @@ from babel.numbers import get_currency_precision
 from django.db.models import BigIntegerField, Count, DecimalField, Q, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, TruncMonth
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from crm.stores.formats import money, number
 from crm.stores.models import Store
@@ -64,8 +64,8 @@ def agreed(reward: Reward, points: int | None = None) -> dict:
 
 def words(terms: dict) -> str:
     """`₹500.00 off`, from a reward's terms."""
-    if terms.get("name"):
-        return terms["name"]
+    if name := terms.get("names", {}).get(get_language()) or terms.get("name"):
+        return name
     if terms["kind"] in ("credit", Reward.Kind.STORE_CREDIT):
         return _("Store credit: %(money)s") % {"money": money(terms["amount"], terms["currency"])}
     if terms["kind"] == Reward.Kind.GIFT_CARD:

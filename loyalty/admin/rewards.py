@@ -1,9 +1,13 @@
 """Rewards: what points buy, and who took what."""
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.utils.html import format_html_join
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from crm.orders.admin import link_to
 from crm.orders.models import Product
@@ -24,8 +28,47 @@ COLOURS = {
 }
 
 
+# What is said in each language, and how long it may be.
+SAID = {"name": (_("Name"), 80), "description": (_("Description"), 300)}
+
+
+def _in_each_language() -> dict[str, forms.Field]:
+    return {
+        f"{part}_{language}": forms.CharField(
+            label=format_lazy("{}, {}", label, named),
+            max_length=longest,
+            required=False,
+            widget=UnfoldAdminTextInputWidget,
+        )
+        for language, named in settings.LANGUAGES
+        for part, (label, longest) in SAID.items()
+    }
+
+
+class RewardForm(forms.ModelForm):
+    """With a name and a description for each language, which are one column."""
+
+    locals().update(_in_each_language())
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for language, _named in settings.LANGUAGES:
+            for part in SAID.keys() & self.instance.translations.get(language, {}).keys():
+                self.initial[f"{part}_{language}"] = self.instance.translations[language][part]
+
+    def clean(self):
+        values = super().clean()
+        said = {
+            language: {part: text for part in SAID if (text := values.get(f"{part}_{language}"))}
+            for language, _named in settings.LANGUAGES
+        }
+        self.instance.translations = {language: texts for language, texts in said.items() if texts}
+        return values
+
+
 @admin.register(Reward)
 class RewardAdmin(StoreScopedAdmin):
+    form = RewardForm
     list_display = ["name_shown", "points_shown", "stock", "active", "available_from", "available_until", "store"]
     list_select_related = ["store", "product"]
     list_filter = [("store", StoreFilter), "active", "kind"]
@@ -37,6 +80,16 @@ class RewardAdmin(StoreScopedAdmin):
         (
             None,
             {"fields": ["store", "kind", "amount", "product", "points", "name", "description", "active", "position"]},
+        ),
+        (
+            _("In other languages"),
+            {
+                "classes": ["collapse"],
+                "fields": [*_in_each_language()],
+                "description": _(
+                    "Customers who read another language find the name and description above where it is empty."
+                ),
+            },
         ),
         (_("If customers choose how much"), {"fields": ["fewest", "most", "step"]}),
         (

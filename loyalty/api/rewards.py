@@ -31,10 +31,13 @@ class RewardSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Reward
+        extra_kwargs = {
+            "translations": {"help_text": _("`name` and `description` by language; else those of the reward hold")}
+        }
         fields = [
             "id", "kind", "name", "description", "amount", "product", "currency", "points", "fewest", "most", "step", "minimum_order",
             "individual_use", "valid_days", "stock", "per_customer", "per_year", "tier", "returns_expired", "returns_refunded",
-            "available_from", "available_until", "active", "version",
+            "available_from", "available_until", "active", "translations", "version",
         ]  # fmt: skip
 
     def get_version(self, reward) -> str:

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.timezone import now
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from crm.orders.models import Order, Product
@@ -87,6 +88,8 @@ class Reward(models.Model):
     most = _points(_("most points"), _("Empty: no limit."))
     step = _points(_("in steps of"), _("Empty: the price."))
     description = models.CharField(_("description"), max_length=300, blank=True, help_text=_("Customers read it."))
+    # `{language: {"name", "description"}}`; what is missing is said in the words above.
+    translations = models.JSONField(_("in other languages"), default=dict, blank=True)
     minimum_order = models.DecimalField(
         _("smallest order"),
         max_digits=14,
@@ -234,9 +237,15 @@ class Reward(models.Model):
         return self.step or self.points
 
     @property
+    def description_shown(self) -> str:
+        """In the reader's language, if the shop has said it there."""
+        return self.translations.get(get_language(), {}).get("description") or self.description
+
+    @property
     def terms(self) -> dict:
         """What customers agree to."""
-        return {
+        names = {language: said["name"] for language, said in self.translations.items() if said.get("name")}
+        return ({"names": names} if names else {}) | {
             "kind": self.kind,
             "name": self.name,
             "product": self.product and self.product.woo_id,
