@@ -3,7 +3,7 @@
 import uuid
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import redirect, render
@@ -115,6 +115,13 @@ class CreditAccountAdmin(AccountAdmin):
     @action(description=_("Give or take"), url_path="adjust", permissions=["adjust"], icon="edit")
     def adjust(self, request, object_id):
         return super().adjust(request, object_id)
+
+    def add_view(self, request, form_url="", extra_context=None):
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except adjusting.SentBefore as error:
+            messages.error(request, str(error))
+            return redirect("admin:loyalty_creditaccount_add")
 
     def save_model(self, request, obj, form, change):
         said = form.cleaned_data

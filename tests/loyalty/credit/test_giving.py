@@ -53,6 +53,9 @@ def test_an_owner_gives_credit_once_for_each_form_and_the_customer_is_told(owner
     for _click in range(2):
         assert give(owner, store, key=key).status_code == 302
 
+    again = give(owner, store, amount="900.00", key=key)
+
+    assert "This form was sent already" in owner.get(again.url).content.decode()
     assert balances() == [25_000]
     message = Message.objects.get(kind="credit-given")
     assert (message.recipient, message.context["amount"], message.context["reason"]) == (
