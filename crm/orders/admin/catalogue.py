@@ -6,23 +6,28 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AllValuesCheckboxFilter
 from unfold.decorators import display
 
+from crm.stores import formats
 from crm.stores.staff import ReadOnlyAdmin, StoreFilter
 
 from ..models import Category, Coupon, Product
-from .parts import MirrorInline
+from .parts import MirrorInline, money_column
 
 
 class VariationInline(MirrorInline):
     model = Product
     fk_name = "parent"
     verbose_name_plural = _("Variations")
-    fields = readonly_fields = ["name", "sku", "price", "stock_status"]
+    fields = readonly_fields = ["name", "sku", "price_shown", "stock_status"]
     ordering = ["woo_id"]
+    price_shown = money_column(Product, "price", "store.currency")
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("store")
 
 
 @admin.register(Product)
 class ProductAdmin(ReadOnlyAdmin):
-    list_display = ["picture", "name", "sku", "type", "price", "stock_status", "average_rating", "store"]
+    list_display = ["picture", "name", "sku", "type", "price_shown", "stock_status", "average_rating", "store"]
     list_display_links = ["name"]
     list_select_related = ["store"]
     list_filter = [("store", StoreFilter), ("type", AllValuesCheckboxFilter), ("status", AllValuesCheckboxFilter)]
@@ -32,11 +37,14 @@ class ProductAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     inlines = [VariationInline]
     fields = [
-        "picture", "name", "sku", "type", "status", "page", "categories_shown", "price", "regular_price", "sale_price",
+        "picture", "name", "sku", "type", "status", "page", "categories_shown", "price_shown", "regular_price_shown", "sale_price_shown",
         "stock_status", "stock_quantity", "average_rating", "rating_count", "reviews_allowed", "upsell_ids", "cross_sell_ids",
         "woo_id", "date_modified_gmt", "synced_at", "deleted_at", "store",
     ]  # fmt: skip
-    readonly_fields = ["picture", "page", "categories_shown"]
+    readonly_fields = ["picture", "page", "categories_shown", "price_shown", "regular_price_shown", "sale_price_shown"]
+    price_shown = money_column(Product, "price", "store.currency")
+    regular_price_shown = money_column(Product, "regular_price", "store.currency")
+    sale_price_shown = money_column(Product, "sale_price", "store.currency")
 
     @display(description="")
     def picture(self, product):
@@ -67,15 +75,22 @@ class CategoryAdmin(ReadOnlyAdmin):
 
 @admin.register(Coupon)
 class CouponAdmin(ReadOnlyAdmin):
-    list_display = ["code", "discount_type", "amount", "usage_count", "usage_limit", "date_expires_gmt", "store"]
+    list_display = ["code", "discount_type", "amount_shown", "usage_count", "usage_limit", "date_expires_gmt", "store"]
+    list_select_related = ["store"]
     list_filter = [("store", StoreFilter), ("discount_type", AllValuesCheckboxFilter)]
     search_fields = ["code", "email_restrictions"]
     ordering = ["-pk"]
     fields = [
-        "code", "discount_type", "amount", "description", "status", "date_expires_gmt", "usage_count", "usage_limit", "uses",
+        "code", "discount_type", "amount_shown", "description", "status", "date_expires_gmt", "usage_count", "usage_limit", "uses",
         "used_by", "individual_use", "email_restrictions", "woo_id", "deleted_at", "store",
     ]  # fmt: skip
-    readonly_fields = ["uses"]
+    readonly_fields = ["amount_shown", "uses"]
+
+    @display(description=_("amount"), ordering="amount")
+    def amount_shown(self, coupon):
+        if coupon.discount_type == "percent":
+            return f"{formats.number(coupon.amount)} %"
+        return formats.money(coupon.amount, coupon.store.currency)
 
     @display(description=_("Orders with it"))
     def uses(self, coupon):

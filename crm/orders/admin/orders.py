@@ -11,7 +11,7 @@ from crm.stores.staff import ReadOnlyAdmin, StoreFilter
 
 from ..models import LineItem, Order, OrderNote, Refund, RefundLine
 from ..panels import panels_for
-from .parts import MirrorInline, address, link_to
+from .parts import MirrorInline, address, count_column, link_to, money_column
 
 # WooCommerce's own statuses; a shop's additions are shown without a colour.
 STATUS_COLOURS = {
@@ -44,15 +44,26 @@ class CouponFilter(admin.SimpleListFilter):
 class LineItemInline(MirrorInline):
     model = LineItem
     verbose_name_plural = _("Items")
-    fields = readonly_fields = ["name", "sku", "quantity", "price", "total", "total_tax"]
+    fields = readonly_fields = ["name", "sku", "count", "price_shown", "total_shown", "tax_shown"]
     ordering = ["woo_id"]
+    count = count_column(LineItem, "quantity")
+    price_shown = money_column(LineItem, "price")
+    total_shown = money_column(LineItem, "total")
+    tax_shown = money_column(LineItem, "total_tax")
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("order")
 
 
 class RefundInline(MirrorInline):
     model = Refund
     verbose_name_plural = _("Refunds")
-    fields = readonly_fields = ["woo_id", "amount", "reason", "date_created_gmt"]
+    fields = readonly_fields = ["woo_id", "amount_shown", "reason", "date_created_gmt"]
     ordering = ["woo_id"]
+    amount_shown = money_column(Refund, "amount")
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("order")
 
 
 class NoteInline(MirrorInline):
@@ -177,8 +188,14 @@ class OrderAdmin(ReadOnlyAdmin):
 class RefundLineInline(MirrorInline):
     model = RefundLine
     verbose_name_plural = _("Items")
-    fields = readonly_fields = ["name", "quantity", "total", "total_tax"]
+    fields = readonly_fields = ["name", "count", "total_shown", "tax_shown"]
     ordering = ["woo_id"]
+    count = count_column(RefundLine, "quantity")
+    total_shown = money_column(RefundLine, "total", "refund.order.currency")
+    tax_shown = money_column(RefundLine, "total_tax", "refund.order.currency")
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("refund__order")
 
 
 @admin.register(Refund)

@@ -1,9 +1,14 @@
 """What the pages share."""
 
+from operator import attrgetter
+
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from crm.stores import formats
 
 
 def link_to(obj, text=None):
@@ -29,6 +34,27 @@ def address(fields: dict):
         fields.get("email"),
     ]
     return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines if line)) or "—"
+
+
+def money_column(model, name, currency="order.currency"):
+    """A column with the amount `name` of each row, in the currency that the path `currency` leads to."""
+
+    @display(description=model._meta.get_field(name).verbose_name, ordering=name)
+    def shown(page, row):
+        amount = getattr(row, name)
+        return "—" if amount is None else formats.money(amount, attrgetter(currency)(row))
+
+    return shown
+
+
+def count_column(model, name):
+    """A column with the number `name` of each row, without the zeros that its column in the database may have."""
+
+    @display(description=model._meta.get_field(name).verbose_name)
+    def shown(page, row):
+        return formats.number(getattr(row, name))
+
+    return shown
 
 
 class MirrorInline(TabularInline):

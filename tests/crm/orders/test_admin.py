@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from django.urls import reverse
@@ -105,3 +106,20 @@ def test_times_are_those_of_the_shops_that_one_works_for(client, store):
     Membership.objects.create(user=person, store=make_store(timezone="America/New_York"))
 
     assert "March 1, 2026, 8 p.m." in client.get(page).content.decode()
+
+
+def test_lines_and_refunds_show_money_of_the_order_without_stray_zeros(admin_client, store):
+    order = make_order(
+        store, lines=[{"quantity": 2, "price": Decimal("99.5"), "total": Decimal("199")}], currency="INR"
+    )
+    refund = make_refund(order, amount=Decimal("40"))
+
+    page = admin_client.get(reverse("admin:orders_order_change", args=[order.pk])).content.decode()
+
+    assert "₹99.50" in page and "₹199.00" in page and "₹40.00" in page and ".000" not in page
+    page = admin_client.get(reverse("admin:orders_refund_change", args=[refund.pk])).content.decode()
+    assert "₹40.00" in page and ".000" not in page
+    product = make_product(store, price=Decimal("499"))
+    for page in (reverse("admin:orders_product_changelist"), reverse("admin:orders_product_change", args=[product.pk])):
+        shown = admin_client.get(page).content.decode()
+        assert "₹499.00" in shown and ".000" not in shown
