@@ -48,7 +48,6 @@ class LoyaltyConfig(AppConfig):
             (redemptions.READY_MAIL, "reward_code", _("Code of a reward")),
             (redemptions.FAILED_MAIL, "reward_failed", _("A reward that the shop could not make")),
             (redemptions.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
-            (gifts.CARD_MAIL, "gift_card", _("Gift card for somebody")),
             (gifts.READY_MAIL, "gift_ready", _("A gift card is ready, to the giver")),
             (gifts.UNDELIVERED_MAIL, "gift_undelivered", _("A gift card that could not be delivered, to the giver")),
             (credit.GIVEN_MAIL, "credit_given", _("Store credit given")),
@@ -57,6 +56,8 @@ class LoyaltyConfig(AppConfig):
             ("credit-returned", "credit_returned", _("Store credit given back")),
         ]:
             kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
+        label = _("Gift card for somebody")
+        kinds.register(gifts.CARD_MAIL, template="loyalty/mail/gift_card", label=label, is_secret=True, **owed)
         push.on_confirmed("coupon", redemptions.confirmed)
         push.on_refused("coupon", redemptions.refused)
         push.on_confirmed("coupon_removal", redemptions.removed)

@@ -69,6 +69,10 @@ class MessageAdmin(ReadOnlyAdmin):
         message = self.get_queryset(request).filter(pk=pk).first()
         if message is None or not message.html or not self.has_view_permission(request, message):
             raise Http404
+        kind = kinds.KINDS.get(message.kind)
+        if kind and kind.is_secret and not has_role(request.user, {Role.OWNER}, message.store_id):
+            text = _("What this mail says is worth money to whoever reads it: only owners of the store see it.")
+            return preview.response(format_html("<p>{}</p>", text))
         return preview.response(message.html)
 
     @display(description=_("kind"), ordering="kind")

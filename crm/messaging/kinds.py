@@ -35,6 +35,8 @@ class Kind:
     useful_for: timedelta | None
     # Order statuses in which it would be wrong.
     not_for_statuses: frozenset[str]
+    # What it says is worth money to whoever reads it: owners alone find it in admin.
+    is_secret: bool
 
 
 KINDS: dict[str, Kind] = {}
@@ -48,13 +50,14 @@ def register(
     label,
     useful_for: timedelta | None = timedelta(days=3),
     not_for_statuses: Iterable[str] = ("cancelled", "refunded", "failed"),
+    is_secret: bool = False,
 ) -> None:
     """Name a kind of message: `template` is the path of `<template>.subject.txt`, `.txt` and `.html`.
 
     It is dropped when it could not be sent within `useful_for` of its due time (None: never), or when its order has been
-    deleted or stands in one of `not_for_statuses` at the moment of sending.
+    deleted or stands in one of `not_for_statuses` at the moment of sending. What `is_secret` mails say is shown to owners alone.
     """
-    KINDS[name] = Kind(name, template, Purpose(purpose), label, useful_for, frozenset(not_for_statuses))
+    KINDS[name] = Kind(name, template, Purpose(purpose), label, useful_for, frozenset(not_for_statuses), is_secret)
 
 
 def get(name: str) -> Kind:

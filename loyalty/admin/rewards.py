@@ -3,6 +3,7 @@
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, Value
 from django.utils.html import format_html_join
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +13,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from crm.orders.admin import link_to
 from crm.orders.models import Product
 from crm.stores import formats
-from crm.stores.models import Store
+from crm.stores.models import Membership, Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
 
 from .. import explaining, rewards, units
@@ -136,19 +137,44 @@ class RewardAdmin(StoreScopedAdmin):
 
 @admin.register(Redemption)
 class RedemptionAdmin(ReadOnlyAdmin):
-    list_display = ["code", "customer_shown", "reward_shown", "points_shown", "state_shown", "created_at", "store"]
+    list_display = [
+        "code_shown",
+        "customer_shown",
+        "reward_shown",
+        "points_shown",
+        "state_shown",
+        "created_at",
+        "store",
+    ]
     list_select_related = ["account__customer", "store", "gift__mail"]
     list_filter = [("store", StoreFilter), "state"]
-    search_fields = ["code", "account__customer__email", "gift__recipient"]
+    # The whole of a code: a part of it would let somebody try letter after letter.
+    search_fields = ["=code", "account__customer__email", "gift__recipient"]
     search_help_text = _("Code or e-mail")
     ordering = ["-pk"]
     show_full_result_count = False
     list_per_page = 50
     fields = [
-        "code", "customer_link", "reward_shown", "points_shown", "state_shown", "error", "expires_at", "order_link", "gift_shown",
+        "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "error", "expires_at", "order_link", "gift_shown",
         "created_at",
     ]  # fmt: skip
-    readonly_fields = ["customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown"]
+    readonly_fields = [
+        "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown",
+    ]  # fmt: skip
+
+    def get_queryset(self, request):
+        own = Membership.objects.filter(user=request.user, role=Role.OWNER, store=OuterRef("store"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(is_ones_own=Value(True) if request.user.is_superuser else Exists(own))
+        )
+
+    @display(description=_("code"))
+    def code_shown(self, redemption):
+        """A gift card's code is money for whoever reads it."""
+        is_shown = redemption.is_ones_own or not redemption.is_gift
+        return (redemption.code if is_shown else f"…{redemption.code[-4:]}") or "–"
 
     @display(description=_("Customer"))
     def customer_shown(self, redemption):

@@ -8,10 +8,12 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
+from crm.stores.models import ApiKey
 
 from .. import gifts, redeeming, redemptions, rewards
 from ..models import Account, Gift, Redemption, Reward
@@ -44,16 +46,23 @@ class RewardSerializer(serializers.ModelSerializer):
         return rewards.version(reward)
 
 
+def _may(serializer, scope) -> bool:
+    """A gift card's code is money for whoever has it, which a key for points alone does not handle."""
+    return scope in serializer.context["request"].auth.scopes
+
+
 class GiftSerializer(serializers.ModelSerializer):
     delivery = serializers.ChoiceField(Gift.Delivery.choices, read_only=True)
-    url = serializers.SerializerMethodField(help_text=_("A page that shows the code to whoever has the link"))
+    url = serializers.SerializerMethodField(
+        help_text=_("A page that shows the code to whoever has the link; null for a key without credit:read")
+    )
 
     class Meta:
         model = Gift
         fields = ["sender", "recipient", "message", "delivery", "url"]
 
-    def get_url(self, gift) -> str:
-        return gifts.url(gift)
+    def get_url(self, gift) -> str | None:
+        return gifts.url(gift) if _may(self, ApiKey.Scope.CREDIT_READ) else None
 
 
 class RedemptionSerializer(serializers.ModelSerializer):
@@ -61,7 +70,11 @@ class RedemptionSerializer(serializers.ModelSerializer):
     email = serializers.CharField(source="account.customer.email", read_only=True)
     points = serializers.IntegerField(read_only=True)
     gift = GiftSerializer(default=None, read_only=True, help_text=_("Of a gift card, whom it is for; else null"))
-    code = serializers.SerializerMethodField(help_text=_("Null until the shop has it, and where none is needed"))
+    code = serializers.SerializerMethodField(
+        help_text=_(
+            "Null until the shop has it, where none is needed, and of a gift card for a key without credit:read"
+        )
+    )
 
     class Meta:
         model = Redemption
@@ -75,6 +88,8 @@ class RedemptionSerializer(serializers.ModelSerializer):
         }
 
     def get_code(self, redemption) -> str | None:
+        if redemption.is_gift and not _may(self, ApiKey.Scope.CREDIT_READ):
+            return None
         return (
             None if redemption.state in (Redemption.State.PENDING, Redemption.State.FAILED) else redemption.code or None
         )
@@ -136,10 +151,17 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
     @extend_schema(request=RedeemSerializer, responses={201: RedemptionSerializer})
     @idempotent
     def create(self, request):
-        """Spend a customer's points for a reward. The code is there once the shop has it, and is mailed to the customer."""
+        """Spend a customer's points for a reward. The code is there once the shop has it, and is mailed to the customer.
+
+        A gift card is money for whoever has its code: for one the key needs credit:write too.
+        """
         serializer = RedeemSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
         asked = serializer.validated_data
+        cards = Reward.objects.for_store(request.auth.store).filter(kind=Reward.Kind.GIFT_CARD)
+        if not _may(serializer, ApiKey.Scope.CREDIT_WRITE) and cards.filter(pk=asked["reward"]).exists():
+            scope = ApiKey.Scope.CREDIT_WRITE.value
+            raise PermissionDenied(_("This key does not have the scope %(scope)s.") % {"scope": scope})
         try:
             redemption = redeeming.redeem(
                 request.auth.store, asked["customer"], asked["reward"], key=uuid.uuid4(), points=asked.get("points"),
@@ -147,7 +169,7 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
             )  # fmt: skip
         except redeeming.CannotRedeem as error:
             raise serializers.ValidationError({"reward": [str(error)]}) from error
-        return Response(RedemptionSerializer(redemption).data, status.HTTP_201_CREATED)
+        return Response(self.get_serializer(redemption).data, status.HTTP_201_CREATED)
 
     @extend_schema(request=None)
     @action(detail=True, methods=["post"], url_path="hand-back")

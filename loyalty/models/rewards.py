@@ -331,7 +331,8 @@ class Redemption(models.Model):
         ]
 
     def __str__(self):
-        return self.code or self.words
+        # A gift card's code is money: it stands where it is asked for alone.
+        return self.words if self.is_gift else self.code or self.words
 
     @property
     def points(self) -> int:
