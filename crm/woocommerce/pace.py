@@ -11,6 +11,8 @@ AGAIN = 50
 AGAIN_AT_MOST = 800
 # After trouble, so many good answers let one more reader ask: a shop that breaks one answer in ten would else be left to a single one for ever.
 RECOVERED = 5
+# After it asked for fewer requests, so many: who counts them locks out those that come back at once.
+RECOVERED_FROM_LIMIT = 25
 
 
 class Pace:
@@ -26,7 +28,8 @@ class Pace:
         # Not above this for now; and after how many more answers it is forgotten.
         self._ceiling = self.limit
         self._patience = self._left = AGAIN
-        self._is_recovering = False
+        # While not at the limit after trouble: good answers until one more reader may ask.
+        self._recovery = 0
         # Seconds of answers that were given to as many readers as there are now.
         self._times: list[float] = []
         # Fewer readers that were left for more: (how many, answers a second).
@@ -51,9 +54,9 @@ class Pace:
             del self._times[: -4 * self.readers]
         self._left -= 1
         if self._left <= 0:
-            self._ceiling = self._ceiling + 1 if self._is_recovering else self.limit
-            self._is_recovering = self._is_recovering and self._ceiling < self.limit
-            self._left = RECOVERED if self._is_recovering else self._patience
+            self._ceiling = self._ceiling + 1 if self._recovery else self.limit
+            self._recovery = self._recovery if self._ceiling < self.limit else 0
+            self._left = self._recovery or self._patience
         if len(self._times) >= 2 * self.readers and not self._is_worth_it():
             self._patience = min(2 * self._patience, AGAIN_AT_MOST)
             self._step_down(self._below[-1][0])
@@ -65,8 +68,8 @@ class Pace:
             self.readers = min(2 * self.readers, self._ceiling)
             self._times.clear()
 
-    def slowed(self, at: float, began: float, quiet: float = 0.0) -> None:
-        """The shop asked for fewer requests or could not answer one that `began` then: half of the readers from now on.
+    def slowed(self, at: float, began: float, quiet: float = 0.0, *, has_limit: bool = False) -> None:
+        """The shop could not answer a request that `began` then, or (`has_limit`) asked for fewer: half of the readers from now on.
 
         Those that were under way together tell of one trouble and count once. `quiet`: seconds it wants to be left alone.
         """
@@ -74,14 +77,15 @@ class Pace:
         if began > self._slowed_at:
             self._slowed_at = at
             self._step_down(max(self.readers // 2, 1))
-            self._is_recovering, self._left = self.readers < self.limit, RECOVERED
+            if self.readers < self.limit:
+                self._recovery = self._left = RECOVERED_FROM_LIMIT if has_limit else RECOVERED
 
     def _is_worth_it(self) -> bool:
         return not self._below or self.rate >= WORTH * self._below[-1][1]
 
     def _step_down(self, readers: int) -> None:
         self.readers = self._ceiling = readers
-        self._is_recovering, self._left = False, self._patience
+        self._recovery, self._left = 0, self._patience
         self._times.clear()
         while self._below and self._below[-1][0] >= readers:
             self._below.pop()

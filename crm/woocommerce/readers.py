@@ -103,7 +103,8 @@ class Readers:
         except WooCommerceError as error:
             if not error.permanent and (error.status is None or error.status in RETRIED):
                 with self._turns:
-                    self.pace.slowed(self.clock(), began, error.retry_after or 0)
+                    quiet, has_limit = error.retry_after or 0, error.status == 429
+                    self.pace.slowed(self.clock(), began, quiet, has_limit=has_limit)
             raise
         else:
             with self._turns:

@@ -265,7 +265,7 @@ class KeptAsideViewSet(StoreScopedReadOnlyViewSet):
     @extend_schema(request=None, responses=KeptAsideSerializer)
     @action(detail=True, methods=["post"])
     def dismiss(self, request, pk):
-        """There is nothing to do: `resolved_at` is set, and the object comes back when the shop sends it again."""
+        """There is nothing to do: `resolved_at` is set, and the object comes back once the shop sends it changed."""
         kept = self.get_object()
         KeptAside.objects.for_store(request.auth.store).filter(pk=kept.pk).dismiss(timezone.now())
         kept.refresh_from_db()

@@ -92,7 +92,7 @@ class KeptAsideQuerySet(models.QuerySet):
         return self.filter(resolved_at=None)
 
     def dismiss(self, at: datetime) -> int:
-        """Somebody looked and there is nothing to do, say because the object is gone; it comes back when the shop sends it again. How many."""
+        """Somebody looked and there is nothing to do, say because the object is gone; it comes back once the shop sends it changed. How many."""
         return self.unresolved().update(resolved_at=at)
 
 

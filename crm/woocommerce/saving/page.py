@@ -241,6 +241,11 @@ def keep_aside(resource: str, store: Store, broken: list[tuple[dict, str]], at: 
         name, error = (part.replace("\x00", "").encode("utf-8", "replace").decode() for part in (name, error))
         rows[name] = KeptAside(store=store, resource=resource, woo_id=name, payload=body, error=error, created_at=at)
         saved.kept_aside.append((name, error))
+    # What was dismissed, or put right since, stays so until it comes as something else: each comparison brings it again.
+    settled = KeptAside.objects.for_store(store).filter(resource=resource, woo_id__in=rows, resolved_at__isnull=False)
+    for kept in settled:
+        if (kept.payload, kept.error) == (rows[kept.woo_id].payload, rows[kept.woo_id].error):
+            del rows[kept.woo_id]
     KeptAside.objects.bulk_create(
         rows.values(),
         update_conflicts=True,

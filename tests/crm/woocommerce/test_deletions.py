@@ -85,7 +85,8 @@ def test_a_poll_finds_what_was_restored_without_a_webhook(demo, shop_store, boug
     poll(shop_store)
     before = demo.shop.rows["orders"][bought.woo_id]["date_modified_gmt"]
     demo.shop.untrash(bought.woo_id)
-    demo.shop.rows["orders"][bought.woo_id]["date_modified_gmt"] = before[:17] + "59"
+    later = datetime.fromisoformat(before) + timedelta(seconds=1)
+    demo.shop.rows["orders"][bought.woo_id]["date_modified_gmt"] = later.isoformat()
 
     poll(shop_store)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm.woocommerce.pace import AGAIN, Pace
+from crm.woocommerce.pace import AGAIN, RECOVERED_FROM_LIMIT, Pace
 
 
 def test_what_one_kind_of_object_took_says_nothing_about_another():
@@ -92,6 +92,18 @@ def test_an_answer_in_ten_that_breaks_does_not_leave_one_reader_alone():
         most.append(pace.readers)
 
     assert min(most) >= 2
+
+
+def test_a_shop_with_a_limit_is_asked_more_only_after_a_while():
+    pace = Pace(4)
+    ask(pace, 20, lambda readers: 0.5)
+
+    pace.slowed(at=10.0, began=9.0, has_limit=True)
+    ask(pace, RECOVERED_FROM_LIMIT - 1, lambda readers: 0.5)
+    assert pace.readers == 2
+    ask(pace, 3 * RECOVERED_FROM_LIMIT, lambda readers: 0.5)
+
+    assert pace.readers == 4
 
 
 def test_it_does_not_grow_while_the_saver_is_busy():
