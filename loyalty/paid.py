@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from crm.orders.models import Order
 from crm.stores import formats
 from crm.woocommerce import push
+from crm.woocommerce.pushes.refunds import on_its_way
 
 from . import units
 from .models import Adjustment
@@ -33,25 +34,34 @@ def given(order: Order, besides: Adjustment | None = None) -> Decimal:
 
 
 def left(order: Order, besides: Adjustment | None = None) -> Decimal:
-    """What was paid, less what was refunded and what was given back as credit; nothing of an order that is not paid."""
-    return left_of(order, given(order, besides))
+    """What was paid, less what was refunded or is about to be, and what was given back as credit; nothing of an order that is not paid."""
+    return left_of(order, given(order, besides), on_its_way(order))
 
 
-def left_of(order: Order, given: Decimal) -> Decimal:
-    """As `left`, where it is known what was given back."""
+def left_of(order: Order, given: Decimal, refunding: Decimal) -> Decimal:
+    """As `left`, where it is known what was given back and what the shop was asked to refund."""
     if order.deleted_at or not order.is_paid or order.customer_id is None or order.currency != order.store.currency:
         return Decimal(0)
-    return max(order.net_total - given, Decimal(0))
+    return max(order.net_total - given - refunding, Decimal(0))
 
 
 def require(order: Order, amount: int, besides: Adjustment | None = None) -> None:
     """Raises CannotGiveBack unless so many of the currency's smallest units can be given back; the order is held by the caller."""
-    most = left(order, besides)
-    if not most:
-        raise CannotGiveBack(_("Nothing of this order can be given back as store credit."))
-    if not 0 < units.money(amount, order.currency) <= most:
-        said = _("More than nothing and at most %(most)s.")
-        raise CannotGiveBack(said % {"most": formats.money(most, order.currency)})
+    refunding = on_its_way(order)
+    most = left_of(order, given(order, besides), refunding)
+    if 0 < units.money(amount, order.currency) <= most:
+        return
+    if most:
+        said = _("More than nothing and at most %(most)s.") % {"most": formats.money(most, order.currency)}
+    else:
+        said = _("Nothing of this order can be given back as store credit.")
+    raise CannotGiveBack(" ".join(filter(None, [said, refunding_said(order, refunding)])))
+
+
+def refunding_said(order: Order, refunding: Decimal) -> str:
+    """What staff are told of refunds that the mirror does not hold yet."""
+    said = _("A refund of %(amount)s is on its way to the shop.") % {"amount": formats.money(refunding, order.currency)}
+    return said if refunding else ""
 
 
 def note(adjustment: Adjustment, order: Order) -> None:

@@ -199,15 +199,16 @@ def order_section(request, order: Order) -> dict | None:
 
 
 def credit_for_staff(store: Store, customer: Customer | None, order: Order | None) -> dict | None:
-    """`{store, customer, held, order, given, left}`: what there is, and what of the order was and can be given back as credit."""
+    """`{store, customer, held, order, given, left, refunding}`: what there is, and what of the order was and can be given back as credit."""
     if customer is None:
         return None
     accounts = credit.accounts_of(store, [customer])
     found = {"store": store, "customer": customer, "held": credit.held(accounts), "order": order}
     if order is not None:
         order.store = store  # spares a query
-        given = paid.given(order)
-        found |= {"given": given, "left": paid.left_of(order, given)}
+        given, refunding = paid.given(order), paid.on_its_way(order)
+        left = paid.left_of(order, given, refunding)
+        found |= {"given": given, "left": left, "refunding": paid.refunding_said(order, refunding)}
     return found
 
 

@@ -143,7 +143,11 @@ class CreditAccountAdmin(AccountAdmin):
             raise Http404
         if not has_role(request.user, self.add_roles, order.store_id):
             raise PermissionDenied
-        most = paid.left(order)
+        refunding = paid.on_its_way(order)
+        most = paid.left_of(order, paid.given(order), refunding)
+        intro = _("Order %(order)s of %(customer)s: %(most)s can be given back.") % {
+            "order": order, "customer": order.customer, "most": formats.money(most, order.currency)
+        }  # fmt: skip
         form = RefundForm(request.POST or None, initial={"key": uuid.uuid4(), "amount": f"{most:f}"})
         if request.method == "POST" and form.is_valid() and self._refunded(request, order, form):
             return redirect("admin:orders_order_change", order.pk)
@@ -151,8 +155,7 @@ class CreditAccountAdmin(AccountAdmin):
             "title": _("Give back as store credit"),
             "opts": self.opts,
             "form": form,
-            "intro": _("Order %(order)s of %(customer)s: %(most)s can be given back.")
-            % {"order": order, "customer": order.customer, "most": formats.money(most, order.currency)},
+            "intro": f"{intro} {paid.refunding_said(order, refunding)}",
             "button": _("Give back"),
             "back": reverse("admin:orders_order_change", args=[order.pk]),
         }

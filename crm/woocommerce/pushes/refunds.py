@@ -5,6 +5,10 @@ from decimal import Decimal
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from crm.events.models import Event
+from crm.orders.models import Order
+from crm.orders.models import Refund as Mirrored
+
 from ..client import Client
 from ..errors import WooCommerceError
 from ..models import Push
@@ -77,6 +81,30 @@ class Refund(Kind):
                 ("refunded_payment", asked["api_refund"], paid_back),
             ]
         )
+
+
+def on_its_way(order: Order, besides: Push | None = None) -> Decimal:
+    """What the shop was asked to refund of the order, and may have, that the mirror does not hold yet; `besides` is not counted."""
+    pushes = Push.objects.for_store(order.store_id).filter(kind="refund", payload__order=order.woo_id)
+    # Without `sent_at` nothing of what was refused or given up stands in the shop.
+    owed = pushes.exclude(outcome=Push.Outcome.WITHDRAWN).exclude(state=Push.State.PARKED, sent_at=None)
+    rows = [push for push in owed.select_related("store") if besides is None or push.pk != besides.pk]
+    if not rows:
+        return Decimal(0)
+    held = list(Mirrored.objects.filter(order=order).values_list("woo_id", "reason"))
+    numbers = {number for number, _reason in held}
+    # What the mirror had and the shop has no more is not on its way either.
+    gone = Event.objects.for_store(order.store_id).filter(
+        type="refund.deleted", key__in=[str(push.woo_id) for push in rows if push.woo_id]
+    )
+    numbers |= {int(key) for key in gone.values_list("key", flat=True)}
+    # An answer may be lost and the refund come by a webhook: then its reason alone names the push.
+    missing = (
+        push
+        for push in rows
+        if push.woo_id not in numbers and not any(reference(push) in reason for _number, reason in held)
+    )
+    return sum((Decimal(push.payload["amount"]) for push in missing), Decimal(0))
 
 
 def reference(push: Push) -> str:

@@ -8,13 +8,16 @@ from decimal import Decimal
 import pytest
 from django.core import mail
 
+from crm.events import recording
 from crm.messaging.models import Message
-from crm.orders.models import Order
+from crm.orders.models import Order, Refund
 from crm.woocommerce.models import Push
+from crm.woocommerce.pushes.refunds import reference
 from crm.work import drain
 from loyalty import adjusting, paid, proof
 from loyalty.models import Adjustment, CreditAccount, LedgerEntry
 from tests.factories import (
+    NOW,
     make_credit,
     make_customer,
     make_order,
@@ -109,6 +112,53 @@ def test_what_was_refunded_or_never_paid_is_not_given_back(owner, order, fields,
         refund(order, left, by)
         with pytest.raises(paid.CannotGiveBack):
             refund(order, "0.01", by)
+
+
+def refund_push(order, amount="70.00", **fields):
+    payload = {"order": order.woo_id, "amount": amount, "reason": "", "api_refund": False, "api_restock": False}
+    return Push.objects.create(store=order.store, kind="refund", key=str(uuid.uuid4()), payload=payload, **fields)
+
+
+def test_money_on_its_way_to_the_shop_is_not_given_back_as_credit_too(owner, order):
+    waiting = adjusting.refund(order, Decimal(40), "Sorry", make_staff(order.store, "agent"), waits=True)
+    row = refund_push(order)
+    page, form = f"/admin/orders/order/{order.pk}/change/", f"/admin/loyalty/creditaccount/refund/{order.pk}/"
+    assert "A refund of ₹70.00 is on its way to the shop." in words(owner.get(page))
+    assert "₹0.00 can be given back. A refund of ₹70.00 is on its way to the shop." in words(owner.get(form))
+    assert "A refund of ₹70.00 is on its way" in words(ask(owner, order, "0.01"))
+    with pytest.raises(paid.CannotGiveBack, match=r"at most ₹30.00. A refund of ₹70.00"):
+        adjusting.approve(waiting, make_staff(order.store))
+    refund_push(make_order(order.store, order.customer))
+    refund_push(make_order(make_store(), woo_id=order.woo_id))
+    adjusting.refuse(waiting, make_staff(order.store))
+
+    def left(**fields):
+        Push.objects.filter(pk=row.pk).update(**fields)
+        return paid.left(order)
+
+    assert left(state="running", outcome="sent", sent_at=NOW) == 30
+    assert left(state="parked", outcome="given_up") == 30, "it may stand in the shop"
+    assert left(outcome="refused", sent_at=None) == 100
+    assert left(state="done", outcome="withdrawn") == 100
+    assert left(outcome="confirmed", woo_id=77, sent_at=NOW) == 30, "the mirror has not heard of it"
+
+
+@pytest.mark.parametrize("tie", ["number", "reason"])
+def test_a_refund_that_the_mirror_holds_is_subtracted_once_and_none_that_is_gone(order, tie):
+    row = refund_push(order, state="running", outcome="sent", sent_at=NOW)
+    if tie == "number":
+        Push.objects.filter(pk=row.pk).update(state="done", outcome="confirmed", woo_id=77)
+    held = Refund.objects.create(
+        store=order.store, order=order, woo_id=77, amount=70, reason=reference(row) if tie == "reason" else ""
+    )
+    order.refunded_total = Decimal(70)
+    assert paid.left(order) == 30
+    if tie == "number":
+        held.delete()
+        order.refunded_total = Decimal(0)
+        assert paid.left(order) == 30
+        recording.record("refund.deleted", order.store, 77, order=order, occurred_at=NOW)
+        assert paid.left(order) == 100
 
 
 def test_beyond_the_limit_another_owner_decides_and_the_order_is_looked_at_again(owner, order, client):
