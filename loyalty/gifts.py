@@ -5,6 +5,7 @@ none, and the words lead nowhere.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,7 +29,8 @@ AGE = timedelta(days=3700)
 DAY = timedelta(days=1)
 # Mails that one member can have sent in a day, and that one address can be sent by a shop's members.
 FROM_ONE, TO_ONE = 5, 3
-_LEADS_AWAY = re.compile(r"https?:|www\.|@|\w\.\w{2,}", re.IGNORECASE)
+# An address, or a number that can be called, of digits of any script.
+_LEADS_AWAY = re.compile(r"https?:|www\.|@|\w\.\w{2,}|\d(?:[\s().+\-‐-―]*\d){5}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ def add(redemption: Redemption, account: Account, customer: Customer, wish: Wish
     """Keep what the giver wishes. The account is held by the caller, so that limits hold. Raises CannotSend."""
     store, recipient = redemption.store, wish.recipient.strip().lower()
     message = names.one_line(wish.message, 300)
-    if _LEADS_AWAY.search(message):
-        raise CannotSend(_("Please leave web and email addresses out of your message."))
+    if _leads_away(message):
+        raise CannotSend(_("Please leave web and email addresses and telephone numbers out of your message."))
     if recipient:
         try:
             validate_email(recipient)
@@ -108,6 +110,14 @@ def read(token: str) -> Gift:
     if gift is None:
         raise links.BadLink
     return gift
+
+
+def _leads_away(message: str) -> bool:
+    """Also written with letters and dots that only look otherwise, or with characters that nobody sees."""
+    text = unicodedata.normalize("NFKD", message)
+    # Vowel signs and accents are no letters by themselves, so a word of Hindi would not be seen as one.
+    text = "".join(character for character in text if unicodedata.category(character)[0] not in "CM")
+    return bool(_LEADS_AWAY.search(text.replace("。", ".")))
 
 
 def _context(redemption, language) -> dict:

@@ -152,9 +152,9 @@ def test_a_card_that_was_sent_is_kept_and_one_that_was_not_can_be_handed_back(ac
     [
         ({"recipient": "nobody"}, "valid email address"),
         ({"recipient": "a@b.example\r\nBcc: x@y.example"}, "valid email address"),
-        ({"message": "Win at https://evil.example"}, "leave web and email addresses out"),
-        ({"message": "Win at evil.example/now"}, "leave web and email addresses out"),
-        ({"message": "write to x@y"}, "leave web and email addresses out"),
+        ({"message": "Win at https://evil.example"}, "leave web and email addresses and"),
+        ({"message": "Win at evil.example/now"}, "leave web and email addresses and"),
+        ({"message": "write to x@y"}, "leave web and email addresses and"),
         ({"message": "x" * 301}, "at most 300"),
     ],
 )
@@ -164,6 +164,36 @@ def test_what_can_not_be_sent_is_told_at_the_form_and_costs_nothing(account, vis
 
     assert (answer.status_code, said in words(answer)) == (400, True)
     assert nothing_happened(account)
+
+
+@pytest.mark.parametrize(
+    ("message", "is_refused"),
+    [
+        ("Win at evil\u200d.com", True),
+        ("Win at evil.\u2060com", True),
+        ("Win at evil。com", True),
+        ("Win at evil｡com", True),
+        ("Win at evil．com", True),
+        ("Win at evil․com", True),
+        ("Win at e\u0301vile\u0301.com", True),
+        ("जीतो भाषा.भारत", True),
+        ("x＠y", True),
+        ("Call 9812345678", True),
+        ("Call +91 (981) 234-56", True),
+        ("Call 98\u201312\u00a034", True),
+        ("Call ९८१२३४", True),
+        ("Call 9\ufe0f\u20e38\ufe0f\u20e31\ufe0f\u20e32\ufe0f\u20e33\ufe0f\u20e34\ufe0f\u20e3", True),
+        ("Happy 50th birthday, Priya... See you on 24/12/2026! P.S. 1,00,000 kisses ❤️", False),
+        ("जन्मदिन मुबारक हो। वाङ्\u200dमय के साथ", False),
+    ],
+)
+def test_a_message_leads_nowhere_however_it_is_written(account, message, is_refused):
+    reward = card_for(account)
+    if is_refused:
+        with pytest.raises(redeeming.CannotSend, match="leave web"):
+            give(account, message=message, reward=reward)
+    else:
+        assert give(account, message=message, reward=reward).gift.message == message
 
 
 @pytest.mark.parametrize("name", ["www.win.example", "Call 09812345678", "<script>", "x" * 60])
