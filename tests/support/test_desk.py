@@ -314,7 +314,7 @@ def test_pages_cost_the_same_however_much_they_show(client, agent, store, custom
             make_staff(store)
 
     def queries():
-        with django_assert_max_num_queries(40) as captured:
+        with django_assert_max_num_queries(41) as captured:
             assert client.get(page(ticket)).status_code == 200
             assert client.get(QUEUE).status_code == 200
         return len(captured)
