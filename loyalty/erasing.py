@@ -24,8 +24,11 @@ def gifts(person: Person) -> Counts:
     given = Q(redemption__account__customer__in=person.customers)
     rows = Gift.objects.for_store(person.store).filter(given | Q(recipient__in=person.emails))
     rows = rows.exclude(sender="", recipient="", message="")
-    mails = Message.objects.filter(pk__in=rows.filter(mail__isnull=False).values("mail"))
-    mails.filter(state__in=[DueWork.State.DUE, DueWork.State.PARKED]).delete()
+    mails = Message.objects.filter(pk__in=list(rows.filter(mail__isnull=False).values_list("mail", flat=True)))
+    # No mail brings these any more: they are the giver's, to hand over.
+    unsent = list(mails.filter(state__in=[DueWork.State.DUE, DueWork.State.PARKED]).select_for_update())
+    rows.filter(Q(mail__in=unsent) | Q(mail=None)).update(by_mail=False)
+    Message.objects.filter(pk__in=[mail.pk for mail in unsent]).delete()
     mails.update(subject="", text="", html="", context={})
     return {"Gift cards": rows.update(sender="", recipient="", message="")}
 

@@ -64,7 +64,7 @@ def add(redemption: Redemption, account: Account, customer: Customer, wish: Wish
             )
     return Gift.objects.create(
         store=store, redemption=redemption, sender=names.greeting_name(customer.name), recipient=recipient,
-        message=message, language=store.language_for(customer.language), created_at=at,
+        by_mail=bool(recipient), message=message, language=store.language_for(customer.language), created_at=at,
     )  # fmt: skip
 
 

@@ -256,7 +256,8 @@ def make_gift(redemption, **fields):
     """Of a gift card: that somebody has it, from nobody and without a word."""
     from loyalty.models import Gift
 
-    return Gift.objects.create(store=redemption.store, redemption=redemption, **{"language": "en"} | fields)
+    fields = {"language": "en", "by_mail": bool(fields.get("recipient"))} | fields
+    return Gift.objects.create(store=redemption.store, redemption=redemption, **fields)
 
 
 def make_member(customer, **fields):

@@ -35,6 +35,8 @@ class Gift(models.Model):
     sender = models.CharField(_("from"), max_length=40, blank=True)
     # Empty: the giver hands it over.
     recipient = models.CharField(_("recipient's e-mail"), max_length=320, blank=True)
+    # Erasing a person takes the address, and leaves that a mail brings or brought the code to somebody.
+    by_mail = models.BooleanField(default=False, editable=False)
     message = models.CharField(_("message"), max_length=300, blank=True)
     language = models.CharField(_("language"), max_length=10)
     mail = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+", verbose_name=_("mail"))
@@ -54,7 +56,7 @@ class Gift(models.Model):
 
     @property
     def delivery(self) -> str:
-        if not self.recipient:
+        if not self.by_mail:
             return self.Delivery.BY_HAND
         outcome = self.mail.outcome if self.mail else Message.Outcome.QUEUED
         if outcome in self.LOST:

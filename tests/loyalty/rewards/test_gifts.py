@@ -273,6 +273,24 @@ def test_an_erased_person_is_in_no_gift(account, who):
     assert "Asha" not in f"{said.subject}{said.text}{said.html}{said.context}"
 
 
+def test_a_card_whose_recipient_is_erased_stays_with_whom_it_was_sent_to(account, visit):
+    sent, waiting = ready(account), ready(account)
+    Message.objects.filter(pk=sent.gift.mail_id).update(outcome="sent", state="done", sent_at=timezone.now())
+    pending = give(account)
+    erasing.erase(erasing.find(account.store, FRIEND, timezone.now()))
+
+    states = {}
+    for redemption in (sent, waiting, pending):
+        visit(f"codes/{redemption.pk}/", hand="back")
+        redemption = Redemption.objects.get(pk=redemption.pk)
+        states[redemption.pk] = (redemption.gift.delivery, redemption.state)
+    assert states == {
+        sent.pk: ("sent", State.READY),
+        waiting.pk: ("by_hand", State.RETURNING),
+        pending.pk: ("by_hand", State.PENDING),
+    }
+
+
 def test_a_program_gives_a_card(api_client, account):
     api, root = api_client(account.store), "/api/v1/loyalty/redemptions/"
     asked = {
