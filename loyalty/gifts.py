@@ -16,9 +16,11 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from crm.messaging import names, outbox
+from crm.messaging.models import Message
 from crm.orders.models import Customer
 from crm.stores import formats, links
 from crm.stores.models import Store
+from crm.work.models import DueWork
 
 from .models import Account, Gift, Redemption
 
@@ -87,15 +89,29 @@ def send(redemption: Redemption, giver: Customer) -> None:
     _tell(gift, READY_MAIL, giver, is_sent=bool(gift.recipient))
 
 
+def withdraw(gift: Gift) -> bool:
+    """Take it from the mail, and say whether nobody but the giver has the code. One that staff try again must not bring a code that is gone."""
+    if gift.mail:
+        gift.mail = Message.objects.select_for_update().filter(pk=gift.mail.pk).first()
+    if gift.is_with_recipient:
+        return False
+    if gift.mail and gift.mail.state in (DueWork.State.DUE, DueWork.State.PARKED):
+        gift.mail.delete()
+        gift.mail, gift.by_mail = None, False
+        gift.save(update_fields=["mail", "by_mail"])
+    return True
+
+
 def tell_undelivered(store: Store, at: datetime) -> int:
-    """Write to the givers whose mail could not be delivered; returns to how many."""
+    """Write to the givers whose mail could not be delivered, where the code can be used yet; returns to how many."""
     lost = Gift.objects.for_store(store).undelivered().filter(told=False)
     lost = list(lost.select_related("redemption__store", "redemption__account__customer__joined_to"))
-    for gift in lost:
+    useful = [gift for gift in lost if gift.redemption.state == Redemption.State.READY]
+    for gift in useful:
         customer = gift.redemption.account.customer
         _tell(gift, UNDELIVERED_MAIL, customer.joined_to or customer)
     Gift.objects.filter(pk__in=[gift.pk for gift in lost]).update(told=True)
-    return len(lost)
+    return len(useful)
 
 
 def url(gift: Gift) -> str:

@@ -58,10 +58,10 @@ def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
         return redemption
     if redemption.state != State.READY or not redemption.code or _has_passed(redemption, at):
         raise CannotHandBack(_("This code can't be handed back any more."))
-    if redemption.is_gift and redemption.gift.is_with_recipient:
-        raise CannotHandBack(_("This gift has been sent, so it can't be handed back any more."))
     if Order.objects.for_store(store).with_coupon(redemption.code).exclude(_freed()).exists():
         raise CannotHandBack(_("There is an order with this code."))
+    if redemption.is_gift and not gifts.withdraw(redemption.gift):
+        raise CannotHandBack(_("This gift has been sent, so it can't be handed back any more."))
     _ask_for_it(redemption, at)
     return redemption
 

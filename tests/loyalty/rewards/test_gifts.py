@@ -147,6 +147,22 @@ def test_a_card_that_was_sent_is_kept_and_one_that_was_not_can_be_handed_back(ac
     assert balance(account) == 249
 
 
+def test_a_card_that_was_handed_back_is_neither_mailed_nor_told_of(account, visit):
+    parked, bounced = ready(account), ready(account)
+    Message.objects.filter(pk=parked.gift.mail_id).update(outcome="failed", state="parked")
+    Message.objects.filter(pk=bounced.gift.mail_id).update(outcome="bounced", state="done")
+    for redemption in (parked, bounced):
+        visit(f"codes/{redemption.pk}/", hand="back")
+    Message.objects.all().retry()
+    drain.drain(Message)
+    tasks.each_hour()
+
+    assert set(Redemption.objects.values_list("state", flat=True)) == {State.RETURNING}
+    assert FRIEND not in [address for message in mail.outbox for address in message.to]
+    assert not Message.objects.filter(kind="gift-undelivered").exists()
+    assert not Gift.objects.undelivered().filter(told=False).exists()
+
+
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
