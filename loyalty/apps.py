@@ -8,13 +8,13 @@ class LoyaltyConfig(AppConfig):
 
     def ready(self):
         from crm.messaging import context, kinds
-        from crm.orders import panels
+        from crm.orders import given_back, panels
         from crm.orders.erasing import eraser
         from crm.portal import home, navigation, sections
         from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import credit, erasing, gifts, redemptions, statements
+        from . import credit, erasing, gifts, paid, redemptions, statements
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
@@ -29,6 +29,7 @@ class LoyaltyConfig(AppConfig):
         context.provide("loyalty", statements.for_mail)
         panels.panel("loyalty/panel.html", statements.for_staff, 20)
         panels.panel("loyalty/credit_panel.html", statements.credit_for_staff, 21)
+        given_back.otherwise(paid.given)
         # News of an account and no order: what becomes of an order does not matter to it.
         about_points = {"purpose": kinds.Purpose.LOYALTY, "not_for_statuses": ()}
         for name, template, label in [

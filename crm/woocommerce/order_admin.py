@@ -21,6 +21,7 @@ from unfold.widgets import (
 )
 
 from crm.orders.admin.orders import OrderAdmin
+from crm.orders.given_back import given_back
 from crm.orders.models import Order
 from crm.stores import formats
 from crm.stores.models import Membership
@@ -28,6 +29,7 @@ from crm.stores.staff import has_role
 
 from . import push
 from .models import Push
+from .pushes import refunds
 
 Role = Membership.Role
 # WooCommerce's own that a person may set; a plug-in's are known by the shop's newest orders.
@@ -84,6 +86,9 @@ class RefundForm(WriteForm):
 
     def clean_amount(self):
         amount = self.cleaned_data["amount"]
+        given = given_back(self.order)
+        if given and amount > (left := max(self.order.net_total - given, Decimal(0))):
+            raise forms.ValidationError(refunds.given_back_said(self.order, given, left))
         if not Decimal(0) < amount <= self.order.net_total:
             most = formats.money(self.order.net_total, self.order.currency)
             raise forms.ValidationError(_("More than nothing and at most %(most)s.") % {"most": most})
@@ -164,7 +169,8 @@ class WritingOrderAdmin(OrderAdmin):
                 at=timezone.now(),
             )
         except push.BadPayload as error:
-            form.add_error(None, str(error))
+            for name, texts in error.errors.items() if set(error.errors) <= set(form.fields) else [(None, str(error))]:
+                form.add_error(name, texts)
             return render(request, "stores/staff_form.html", context)
         self.log_change(request, order, f"{row.kind_shown}: {row.payload}")
         messages.success(request, _("The shop is being told; how it went shows on this page."))

@@ -61,6 +61,9 @@ class Kind:
     AT_WORK = timedelta(0)
     HANGS = timedelta(0)
 
+    def check(self, push: Push) -> None:
+        """Whether it may be owed beside what else is; asked in the transaction that has made the row. Raises BadPayload."""
+
     def look(self, client: Client, push: Push) -> dict | None:
         """What an earlier attempt has made in the shop, if it has."""
         raise NotImplementedError
@@ -144,6 +147,7 @@ def queue(
         store=store, kind=kind, key=key, defaults={"payload": payload, "due_at": at, "created_at": at} | about
     )
     if created:
+        KINDS[kind].check(push)
         wake(Push)
     return push
 

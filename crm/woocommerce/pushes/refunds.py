@@ -2,19 +2,22 @@
 
 from decimal import Decimal
 
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from crm.events.models import Event
+from crm.orders.given_back import given_back
 from crm.orders.models import Order
 from crm.orders.models import Refund as Mirrored
+from crm.stores import formats
 
 from ..client import Client
 from ..errors import WooCommerceError
 from ..models import Push
 from ..push import Kind, Refused, mark, register
 from .comparing import amount, compare
-from .payloads import Amount, Number, Payload
+from .payloads import Amount, BadPayload, Number, Payload
 from .waiting import HANGS, SLOW
 
 TOO_MUCH = "woocommerce_rest_cannot_create_order_refund"
@@ -53,12 +56,29 @@ class Refund(Kind):
     resource = "orders"
     AT_WORK, HANGS = SLOW, HANGS
 
+    def check(self, push: Push) -> None:
+        # Held as by who gives it back otherwise: the second of two at once sees the first.
+        orders = Order.objects.for_store(push.store_id).filter(woo_id=push.payload["order"])
+        order = orders.select_for_update(no_key=True).first()
+        # Where nothing was given back otherwise, the shop itself knows best what is left.
+        if order is None or not (given := given_back(order)):
+            return
+        most = refundable(order, given, push)
+        if Decimal(push.payload["amount"]) > most:
+            raise BadPayload({"amount": [given_back_said(order, given, most)]})
+
     def look(self, client: Client, push: Push) -> dict | None:
         rows = (row for page in client.pages(f"orders/{push.payload['order']}/refunds") for row in page.rows)
         return next((row for row in rows if reference(push) in str(row.get("reason"))), None)
 
     def send(self, client: Client, push: Push) -> dict:
         asked = push.payload
+        try:
+            # Since it was queued, or refused and now tried again, some may have been given back otherwise.
+            with transaction.atomic():
+                self.check(push)
+        except BadPayload as error:
+            raise Refused(str(error)) from error
         body = {name: asked[name] for name in ("amount", "api_refund", "api_restock")}
         # In the reason and not in meta data: that is written only once the gateway has paid.
         body["reason"] = f"{asked['reason']} ({reference(push)})".strip()
@@ -105,6 +125,16 @@ def on_its_way(order: Order, besides: Push | None = None) -> Decimal:
         if push.woo_id not in numbers and not any(reference(push) in reason for _number, reason in held)
     )
     return sum((Decimal(push.payload["amount"]) for push in missing), Decimal(0))
+
+
+def refundable(order: Order, given: Decimal, besides: Push | None = None) -> Decimal:
+    """What the shop may still be asked to refund where so much was given back otherwise."""
+    return max(order.net_total - on_its_way(order, besides) - given, Decimal(0))
+
+
+def given_back_said(order: Order, given: Decimal, most: Decimal) -> str:
+    said = _("%(given)s was given back as store credit, or waits for approval; at most %(most)s is left.")
+    return said % {"given": formats.money(given, order.currency), "most": formats.money(most, order.currency)}
 
 
 def reference(push: Push) -> str:
