@@ -22,6 +22,7 @@ from crm.stores import formats, links
 from crm.stores.models import Store
 from crm.work.models import DueWork
 
+from . import rewards
 from .models import Account, Gift, Redemption
 
 CARD_MAIL, READY_MAIL, UNDELIVERED_MAIL = "gift-card", "gift-ready", "gift-undelivered"
@@ -81,6 +82,7 @@ def send(redemption: Redemption, giver: Customer) -> None:
             "message": gift.message,
             "code": redemption.code,
             "expires": expires and formats.day(expires, store.timezone, gift.language),
+            "conditions": conditions(redemption, gift.language),
             "url": url(gift),
         }
         # Of nobody whom the shop knows: a mail about a customer shows what that customer has.
@@ -117,6 +119,12 @@ def tell_undelivered(store: Store, at: datetime) -> int:
 def url(gift: Gift) -> str:
     """The full address of the page that shows the code to whoever has the link."""
     return links.address(reverse("loyalty-gift", args=[links.make(PURPOSE, gift.store_id, gift.pk)]))
+
+
+def conditions(redemption: Redemption, language: str) -> list[str]:
+    """What its recipient has to know. What the giver gets back is not theirs, and the day is said by its date."""
+    with translation.override(language):
+        return rewards.conditions(redemption.terms | {"returns_expired": False, "valid_days": None})
 
 
 def read(token: str) -> Gift:

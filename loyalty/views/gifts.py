@@ -2,13 +2,14 @@
 
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from crm.portal import access
 from crm.stores import links
 
-from .. import gifts, rewards
+from .. import gifts
 from ..models import Redemption
 
 
@@ -23,7 +24,6 @@ def gift(request, token):
     access.dress(request, found.store, found.language)
     row = found.redemption
     is_over = row.state == Redemption.State.READY and row.expires_at and row.expires_at < timezone.now()
-    # What the giver gets back is not the recipient's, and the day is said by its date.
-    conditions = rewards.conditions(row.terms | {"returns_expired": False, "valid_days": None})
+    conditions = gifts.conditions(row, get_language() or found.language)
     context = {"gift": found, "row": row, "state": "expired" if is_over else row.state, "conditions": conditions}
     return render(request, "loyalty/gift_page.html", context)

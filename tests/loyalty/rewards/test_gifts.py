@@ -122,6 +122,19 @@ def test_a_mail_that_did_not_arrive_is_told_to_the_giver_once(account, outcome):
     assert (told.recipient, FRIEND in str(told.context)) == ("asha@mail.example", False)
 
 
+def test_the_mail_says_what_the_code_asks_for(account):
+    ready(account, reward=card_for(account, minimum_order=Decimal(999), individual_use=True, valid_days=30))
+    drain.drain_all()
+
+    body = next(message for message in mail.outbox if message.to == [FRIEND]).body
+    for sentence in ("The code works once", "For orders of at least ₹999.00.", "Not together with other codes."):
+        assert body.count(sentence) == 1
+    assert "30 days" not in body
+    hindi = gifts.conditions(Redemption.objects.get(), "hi")
+    assert len(hindi) == 3
+    assert "Not together with other codes." not in hindi
+
+
 def test_an_address_that_wants_no_mail_gets_none(account):
     Suppression.objects.create(store=account.store, email=FRIEND, reason="complaint")
     ready(account)
