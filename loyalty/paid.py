@@ -1,6 +1,6 @@
 """What of an order's money can still be given back as store credit, and telling the shop that it was."""
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from django.db.models import Sum
 from django.utils import translation
@@ -40,9 +40,13 @@ def left(order: Order, besides: Adjustment | None = None) -> Decimal:
 
 def left_of(order: Order, given: Decimal, refunding: Decimal) -> Decimal:
     """As `left`, where it is known what was given back and what the shop was asked to refund."""
-    if order.deleted_at or not order.is_paid or order.customer_id is None or order.currency != order.store.currency:
+    # Cash on delivery is processing, and so counts as paid, before anybody has paid.
+    is_paid = order.is_paid and order.date_paid_gmt
+    if order.deleted_at or not is_paid or order.customer_id is None or order.currency != order.store.currency:
         return Decimal(0)
-    return max(order.net_total - given - refunding, Decimal(0))
+    rest = max(order.net_total - given - refunding, Decimal(0))
+    # Totals may have more decimals than can be paid.
+    return rest.quantize(units.money(1, order.currency), ROUND_DOWN)
 
 
 def require(order: Order, amount: int, besides: Adjustment | None = None) -> None:

@@ -98,7 +98,8 @@ def test_no_more_than_was_paid(owner, order, amount, said):
     ("fields", "left"),
     [
         ({"refunded_total": Decimal(70)}, 30), ({"is_paid": False}, 0), ({"currency": "EUR"}, 0), ({"customer": None}, 0),
-        ({"refunded_total": Decimal(120)}, 0), ({"deleted_at": "2026-01-01T00:00Z"}, 0),
+        ({"refunded_total": Decimal(120)}, 0), ({"deleted_at": "2026-01-01T00:00Z"}, 0), ({"date_paid_gmt": None}, 0),
+        ({"total": Decimal("12.349")}, Decimal("12.34")), ({"total": Decimal("0.009")}, 0),
     ],
 )  # fmt: skip
 def test_what_was_refunded_or_never_paid_is_not_given_back(owner, order, fields, left):
