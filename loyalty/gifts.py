@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ from crm.stores import formats, links
 from crm.stores.models import Store
 from crm.work.models import DueWork
 
-from . import rewards
+from . import mailboxes, rewards
 from .models import Account, Gift, Redemption
 
 CARD_MAIL, READY_MAIL, UNDELIVERED_MAIL = "gift-card", "gift-ready", "gift-undelivered"
@@ -30,7 +31,7 @@ PURPOSE = "gift"
 # The longest that a code can be valid, and a little more.
 AGE = timedelta(days=3700)
 DAY = timedelta(days=1)
-# Mails that one member can have sent in a day, and that one address can be sent by a shop's members.
+# Mails that one member can have sent in a day, and that one mailbox can be sent by a shop's members.
 FROM_ONE, TO_ONE = 5, 3
 # An address, or a number that can be called, of digits of any script.
 _LEADS_AWAY = re.compile(r"https?:|www\.|@|\w\.\w{2,}|\d(?:[\s().+\-‐-―]*\d){5}", re.IGNORECASE)
@@ -59,9 +60,10 @@ def add(redemption: Redemption, account: Account, customer: Customer, wish: Wish
             validate_email(recipient)
         except ValidationError as error:
             raise CannotSend(_("Please check the email address.")) from error
+        theirs = Q(recipient=recipient) | mailboxes.same("recipient", recipient)
         since = Gift.objects.for_store(store).filter(created_at__gt=at - DAY)
         sent = since.filter(redemption__account=account).exclude(recipient="").count()
-        if sent >= FROM_ONE or since.filter(recipient=recipient).count() >= TO_ONE:
+        if sent >= FROM_ONE or since.filter(theirs).count() >= TO_ONE:
             raise CannotSend(
                 _("No more gifts can be sent by email today. Leave the address out and give the code yourself.")
             )

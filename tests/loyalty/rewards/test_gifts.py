@@ -242,8 +242,8 @@ def test_strangers_are_not_spammed(account):
     with pytest.raises(redeeming.CannotSend, match="today"):
         give(account, reward=reward)
     give(account, "", reward=reward)
-    for _member in range(gifts.TO_ONE):
-        give(make_account(make_customer(account.store), 10), reward=reward)
+    for number in range(gifts.TO_ONE):
+        give(make_account(make_customer(account.store), 10), FRIEND.replace("@", f"+{number}@"), reward=reward)
     other = make_account(make_customer(account.store), 10)
     with pytest.raises(redeeming.CannotSend):
         give(other, reward=reward)
