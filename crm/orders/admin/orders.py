@@ -121,6 +121,13 @@ class OrderAdmin(ReadOnlyAdmin):
         "billing_shown", "shipping_shown", "around",
     ]  # fmt: skip
 
+    def get_object(self, request, object_id, from_field=None):
+        order = super().get_object(request, object_id, from_field)
+        if order is not None:
+            # Panels offer what the reader may do.
+            order.seen_by = request.user
+        return order
+
     @display(description=_("Order"), ordering="number", header=True)
     def number_shown(self, order):
         return [f"#{order.number}", order.created_via]
@@ -174,7 +181,9 @@ class OrderAdmin(ReadOnlyAdmin):
     def around(self, order):
         """What other rooms know: points, consent."""
         shown = panels_for(order.store, order.customer, order)
-        return mark_safe("".join(render_to_string(template, {"panel": panel}) for template, panel in shown)) or "—"
+        user = getattr(order, "seen_by", None)
+        parts = (render_to_string(template, {"panel": panel, "user": user}) for template, panel in shown)
+        return mark_safe("".join(parts)) or "—"
 
     @display(description=_("Billing address"))
     def billing_shown(self, order):

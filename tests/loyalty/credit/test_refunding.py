@@ -218,6 +218,17 @@ def test_the_help_desk_has_the_way_to_give_credit(owner, order):
     assert f'value="{order.store_id}" selected' in form
 
 
+@pytest.mark.parametrize(("role", "links"), [("owner", 2), ("agent", 2), ("viewer", 0)])
+def test_the_ways_to_give_credit_are_shown_to_those_who_may(client, order, role, links):
+    ticket = make_ticket(order.store, order.customer, order=order)
+    client.force_login(make_staff(order.store, role))
+    for url in (f"/admin/orders/order/{order.pk}/change/", f"/admin/support/ticket/{ticket.pk}/change/"):
+        page = client.get(url).content.decode()
+        assert "<h3>Store credit</h3>" in page
+        ways = (f"/admin/loyalty/creditaccount/refund/{order.pk}/", "/admin/loyalty/creditaccount/add/?store=")
+        assert sum(f'href="{way}' in page for way in ways) == links
+
+
 @pytest.mark.django_db(transaction=True)
 def test_it_is_whole_or_has_not_happened_wherever_the_process_dies(monkeypatch):
     store = make_store()
