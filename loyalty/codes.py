@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from crm.orders.models import Customer, Order
+from crm.orders.models import GIFT_CARD, Customer, Order
 from crm.stores.models import Store
 from crm.woocommerce import push
 from crm.woocommerce.models import Push
@@ -63,8 +63,8 @@ def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int =
 def _description(redemption: Redemption) -> str:
     if redemption.is_credit:
         return "Postpurchase: store credit"
-    what = "gift card" if redemption.is_gift else "reward"
-    return f"Postpurchase: {what} for {redemption.points} points"
+    what = GIFT_CARD if redemption.is_gift else "Postpurchase: reward"
+    return f"{what} for {redemption.points} points"
 
 
 def take_back(redemption: Redemption, code: str, at: datetime | None = None) -> Push:

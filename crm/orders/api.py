@@ -223,12 +223,16 @@ class CouponFilter(MirroredFilter):
 
 
 class CouponViewSet(StoreScopedReadOnlyViewSet):
-    """Which orders used one: `orders?coupon=CODE`."""
+    """Which orders used one: `orders?coupon=CODE`. Gift cards, whose codes are money, are shown to keys with `credit:read`."""
 
     scope = "orders"
     queryset = Coupon.objects.all()
     serializer_class = CouponSerializer
     filterset_class = CouponFilter
+
+    def get_queryset(self):
+        coupons = super().get_queryset()
+        return coupons if self.has_scope("credit:read") else coupons.without_gift_cards()
 
 
 class OrderNoteSerializer(serializers.ModelSerializer):

@@ -15,6 +15,9 @@ class StoreScopedMixin:
     # Set while the schema is drawn, when there is no request.
     swagger_fake_view = False
 
+    def has_scope(self, scope: str) -> bool:
+        return not self.swagger_fake_view and scope in self.request.auth.scopes
+
     def get_queryset(self):
         queryset = super().get_queryset()
         if self.swagger_fake_view:

@@ -12,7 +12,7 @@ from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.response import Response
 
-from crm.orders.models import Order
+from crm.orders.models import GIFT_CARD, Order
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedReadOnlyViewSet
 from crm.work.wake import wake
@@ -97,6 +97,13 @@ class PushViewSet(StoreScopedReadOnlyViewSet):
     )
     serializer_class = PushSerializer
     filterset_class = PushFilter
+
+    def get_queryset(self):
+        rows = super().get_queryset()
+        if self.has_scope("credit:read"):
+            return rows
+        # The code of a gift card is money.
+        return rows.exclude(kind="coupon", payload__description__startswith=GIFT_CARD)
 
     @extend_schema(
         request=NewPushSerializer,

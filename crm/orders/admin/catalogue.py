@@ -7,7 +7,8 @@ from unfold.contrib.filters.admin import AllValuesCheckboxFilter
 from unfold.decorators import display
 
 from crm.stores import formats
-from crm.stores.staff import ReadOnlyAdmin, StoreFilter
+from crm.stores.models import Store
+from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter
 
 from ..models import Category, Coupon, Product
 from .parts import MirrorInline, money_column
@@ -85,6 +86,13 @@ class CouponAdmin(ReadOnlyAdmin):
         "used_by", "individual_use", "email_restrictions", "woo_id", "deleted_at", "store",
     ]  # fmt: skip
     readonly_fields = ["amount_shown", "uses"]
+
+    def get_queryset(self, request):
+        coupons = super().get_queryset(request)
+        if request.user.is_superuser:
+            return coupons
+        owned = Store.objects.filter(memberships__user=request.user, memberships__role=Role.OWNER)
+        return coupons.without_gift_cards() | coupons.gift_cards().filter(store__in=owned)
 
     @display(description=_("amount"), ordering="amount")
     def amount_shown(self, coupon):

@@ -3,11 +3,12 @@
 from .customers import Customer
 from .erasures import Erasure
 from .notes import OrderNote
-from .orders import Coupon, LineItem, Order, Refund, RefundLine
+from .orders import GIFT_CARD, Coupon, LineItem, Order, Refund, RefundLine
 from .products import Category, Product
 from .reviews import ProductReview
 
 __all__ = [
+    "GIFT_CARD",
     "Category",
     "Coupon",
     "Customer",

@@ -178,6 +178,18 @@ class RefundLine(models.Model):
         return self.name
 
 
+# How the descriptions of gift cards begin. Their codes are money for whoever reads them.
+GIFT_CARD = "Postpurchase: gift card"
+
+
+class CouponQuerySet(MirroredQuerySet):
+    def gift_cards(self):
+        return self.filter(description__startswith=GIFT_CARD)
+
+    def without_gift_cards(self):
+        return self.exclude(description__startswith=GIFT_CARD)
+
+
 class Coupon(Mirrored):
     code = models.CharField(_("code"), max_length=200)
     amount = MoneyField(_("amount"))
@@ -191,6 +203,8 @@ class Coupon(Mirrored):
     used_by = ArrayField(models.CharField(max_length=320), verbose_name=_("used by"), default=list)
     individual_use = models.BooleanField(_("alone only"), default=False)
     email_restrictions = ArrayField(models.CharField(max_length=320), verbose_name=_("only for"), default=list)
+
+    objects = CouponQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("coupon")

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from crm.messaging.models import Message
+from crm.orders.models import Coupon
 from crm.stores.models import Membership
 from crm.woocommerce.models import Push
 from crm.work import drain
@@ -68,3 +69,20 @@ def test_staff_below_owners_see_four_letters_and_no_mail(client, card):
         for code in (card.code.lower(), card.code[:-1])
     ]
     assert found == [True, False]
+
+
+def test_the_shops_coupon_of_a_gift_card_is_shown_to_those_alone_who_may_handle_money(client, api_client, card):
+    store = card.store
+    pushed = Push.objects.latest("pk")
+    coupon = Coupon.objects.create(
+        store=store, woo_id=5, code=card.code.lower(), amount=500, discount_type="fixed_cart",
+        description=pushed.payload["description"],
+    )  # fmt: skip
+    for path in (f"coupons/{coupon.pk}/", f"pushes/{pushed.pk}/"):
+        scopes = ["orders:read", "pushes:read"]
+        assert api_client(store, scopes=scopes).get(f"/api/v1/{path}").status_code == 404, path
+        assert api_client(store, scopes=[*scopes, "credit:read"]).get(f"/api/v1/{path}").status_code == 200, path
+    for role in Membership.Role:
+        client.force_login(make_staff(store, role), backend="django.contrib.auth.backends.ModelBackend")
+        listed = client.get("/admin/orders/coupon/").content.decode()
+        assert (coupon.code in listed) == (role == Membership.Role.OWNER), role
