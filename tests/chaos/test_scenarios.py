@@ -55,7 +55,7 @@ PLANTED = {
     "S3": (forget_the_second_of_the_cursor, lambda: reading.drift(1, pages=6, latency=0.0), "S3: missing or stale"),
     "S5": (throw_poison_away, lambda: reading.poison(1, 100, 10), "S5: poison that is neither"),
     "S6": (trust_our_own_clock, lambda: reading.clocks(1, 2), "S6: missing"),
-    "S6, dates": (believe_dates_more_than_answers, lambda: reading.clocks(1, 2), "S6: wrong after a comparison"),
+    "S6, dates": (believe_dates_more_than_answers, lambda: reading.clocks(1, 4), "S6: wrong after a comparison"),
     "S7": (never_ask_the_shop, lambda: hearing.permutations(1, 40), "S7: orders whose state"),
     "S8": (overlook_what_is_off, lambda: hearing.switched_off(1), "S8: webhooks that are on again"),
     "S10": (trust_whoever_answers, lambda: identity_scenario.clone(1), "S10: rows of a copy"),
