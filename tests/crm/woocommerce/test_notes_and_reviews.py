@@ -293,7 +293,7 @@ def test_comparison_finds_reviews_that_were_decided_on_thrown_away_or_deleted(de
 
 def test_our_own_review_is_in_the_mirror_as_soon_as_the_shop_has_it(demo, shop, shop_store):
     product = Product.objects.filter(parent=None, status="publish").first()
-    line = make_line(make_order(shop_store, make_guest(shop_store, email=EMAIL)), product)
+    line = make_line(make_order(shop_store, make_guest(shop_store, email=EMAIL), woo_id=900_001), product)
     answer = make_answer(line, text="Fine", score=4, shown_name="Meera")
     publishing.approve(answer, make_staff(shop_store), NOW)
     drain.drain(Push)
