@@ -144,9 +144,7 @@ class TicketAdmin(StoreScopedAdmin):
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if db_field.name == "store" and not request.user.is_superuser:
-            kwargs["queryset"] = Store.objects.filter(
-                memberships__user=request.user, memberships__role__in=tickets.MAY_ANSWER
-            )
+            kwargs["queryset"] = Store.objects.for_user(request.user, tickets.MAY_ANSWER)
         return super(StoreScopedAdmin, self).formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_changeform_initial_data(self, request):

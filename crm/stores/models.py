@@ -62,11 +62,12 @@ class User(AbstractUser):
 
 
 class StoreQuerySet(models.QuerySet):
-    def for_user(self, user):
-        """Stores that this member of staff works for: all of them for a superuser."""
+    def for_user(self, user, roles=None):
+        """Stores that this member of staff works for, in one of these roles where they are named: all of them for a superuser."""
         if user.is_superuser:
             return self
-        return self.filter(memberships__user=user)
+        in_role = {} if roles is None else {"memberships__role__in": roles}
+        return self.filter(memberships__user=user, **in_role)
 
     def common_zone(self) -> zoneinfo.ZoneInfo:
         """The time zone that all of these stores are in; UTC if there are several."""

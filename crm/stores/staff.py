@@ -39,7 +39,7 @@ class StoreScopedAdmin(ModelAdmin):
         if request.user.is_superuser:
             return queryset
         # By role too: who is an owner here and an agent there sees owners' rows of the one store only.
-        stores = Store.objects.filter(memberships__user=request.user, memberships__role__in=self.view_roles)
+        stores = Store.objects.for_user(request.user, self.view_roles)
         return queryset.filter(**{f"{self.store_path}__in": stores})
 
     def store_id_of(self, obj):
@@ -70,9 +70,7 @@ class StoreScopedAdmin(ModelAdmin):
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if db_field.related_model is Store and not request.user.is_superuser:
             # Who owns one store and looks into another may add rows to the first alone.
-            kwargs["queryset"] = Store.objects.filter(
-                memberships__user=request.user, memberships__role__in=self.add_roles
-            )
+            kwargs["queryset"] = Store.objects.for_user(request.user, self.add_roles)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_readonly_fields(self, request, obj=None):

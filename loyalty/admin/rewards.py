@@ -3,7 +3,7 @@
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Value
+from django.db.models import Exists, OuterRef
 from django.utils.html import format_html_join
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from crm.orders.admin import link_to
 from crm.orders.models import Product
 from crm.stores import formats
-from crm.stores.models import Membership, Store
+from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
 
 from .. import explaining, rewards, units
@@ -163,12 +163,8 @@ class RedemptionAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
 
     def get_queryset(self, request):
-        own = Membership.objects.filter(user=request.user, role=Role.OWNER, store=OuterRef("store"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(is_ones_own=Value(True) if request.user.is_superuser else Exists(own))
-        )
+        own = Store.objects.for_user(request.user, {Role.OWNER}).filter(pk=OuterRef("store"))
+        return super().get_queryset(request).annotate(is_ones_own=Exists(own))
 
     @display(description=_("code"))
     def code_shown(self, redemption):

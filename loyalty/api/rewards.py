@@ -46,9 +46,9 @@ class RewardSerializer(serializers.ModelSerializer):
         return rewards.version(reward)
 
 
-def _may(serializer, scope) -> bool:
+def _reads_money(serializer) -> bool:
     """A gift card's code is money for whoever has it, which a key for points alone does not handle."""
-    return scope in serializer.context["request"].auth.scopes
+    return serializer.context["view"].has_scope(ApiKey.Scope.CREDIT_READ)
 
 
 class GiftSerializer(serializers.ModelSerializer):
@@ -62,7 +62,7 @@ class GiftSerializer(serializers.ModelSerializer):
         fields = ["sender", "recipient", "message", "delivery", "url"]
 
     def get_url(self, gift) -> str | None:
-        return gifts.url(gift) if _may(self, ApiKey.Scope.CREDIT_READ) else None
+        return gifts.url(gift) if _reads_money(self) else None
 
 
 class RedemptionSerializer(serializers.ModelSerializer):
@@ -88,7 +88,7 @@ class RedemptionSerializer(serializers.ModelSerializer):
         }
 
     def get_code(self, redemption) -> str | None:
-        if redemption.is_gift and not _may(self, ApiKey.Scope.CREDIT_READ):
+        if redemption.is_gift and not _reads_money(self):
             return None
         return (
             None if redemption.state in (Redemption.State.PENDING, Redemption.State.FAILED) else redemption.code or None
@@ -159,7 +159,7 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
         serializer.is_valid(raise_exception=True)
         asked = serializer.validated_data
         cards = Reward.objects.for_store(request.auth.store).filter(kind=Reward.Kind.GIFT_CARD)
-        if not _may(serializer, ApiKey.Scope.CREDIT_WRITE) and cards.filter(pk=asked["reward"]).exists():
+        if not self.has_scope(ApiKey.Scope.CREDIT_WRITE) and cards.filter(pk=asked["reward"]).exists():
             scope = ApiKey.Scope.CREDIT_WRITE.value
             raise PermissionDenied(_("This key does not have the scope %(scope)s.") % {"scope": scope})
         try:

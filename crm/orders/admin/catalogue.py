@@ -20,10 +20,8 @@ class VariationInline(MirrorInline):
     verbose_name_plural = _("Variations")
     fields = readonly_fields = ["name", "sku", "price_shown", "stock_status"]
     ordering = ["woo_id"]
+    list_select_related = ["store"]
     price_shown = money_column(Product, "price", "store.currency")
-
-    def get_queryset(self, request):
-        return super().get_queryset(request).select_related("store")
 
 
 @admin.register(Product)
@@ -89,9 +87,7 @@ class CouponAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request):
         coupons = super().get_queryset(request)
-        if request.user.is_superuser:
-            return coupons
-        owned = Store.objects.filter(memberships__user=request.user, memberships__role=Role.OWNER)
+        owned = Store.objects.for_user(request.user, {Role.OWNER})
         return coupons.without_gift_cards() | coupons.gift_cards().filter(store__in=owned)
 
     @display(description=_("amount"), ordering="amount")

@@ -46,13 +46,11 @@ class LineItemInline(MirrorInline):
     verbose_name_plural = _("Items")
     fields = readonly_fields = ["name", "sku", "count", "price_shown", "total_shown", "tax_shown"]
     ordering = ["woo_id"]
+    list_select_related = ["order"]
     count = count_column(LineItem, "quantity")
     price_shown = money_column(LineItem, "price")
     total_shown = money_column(LineItem, "total")
     tax_shown = money_column(LineItem, "total_tax")
-
-    def get_queryset(self, request):
-        return super().get_queryset(request).select_related("order")
 
 
 class RefundInline(MirrorInline):
@@ -60,10 +58,8 @@ class RefundInline(MirrorInline):
     verbose_name_plural = _("Refunds")
     fields = readonly_fields = ["woo_id", "amount_shown", "reason", "date_created_gmt"]
     ordering = ["woo_id"]
+    list_select_related = ["order"]
     amount_shown = money_column(Refund, "amount")
-
-    def get_queryset(self, request):
-        return super().get_queryset(request).select_related("order")
 
 
 class NoteInline(MirrorInline):
@@ -71,6 +67,7 @@ class NoteInline(MirrorInline):
     verbose_name_plural = _("Notes")
     fields = readonly_fields = ["when", "words", "author", "customer_note"]
     ordering = ["date_created_gmt", "woo_id"]
+    list_select_related = ["order__store"]
 
     @display(description=_("Written"))
     def when(self, note):
@@ -79,9 +76,6 @@ class NoteInline(MirrorInline):
     @display(description=_("Note"))
     def words(self, note):
         return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in note.text.splitlines()))
-
-    def get_queryset(self, request):
-        return super().get_queryset(request).select_related("order__store")
 
 
 @admin.register(Order)
@@ -199,12 +193,10 @@ class RefundLineInline(MirrorInline):
     verbose_name_plural = _("Items")
     fields = readonly_fields = ["name", "count", "total_shown", "tax_shown"]
     ordering = ["woo_id"]
+    list_select_related = ["refund__order"]
     count = count_column(RefundLine, "quantity")
     total_shown = money_column(RefundLine, "total", "refund.order.currency")
     tax_shown = money_column(RefundLine, "total_tax", "refund.order.currency")
-
-    def get_queryset(self, request):
-        return super().get_queryset(request).select_related("refund__order")
 
 
 @admin.register(Refund)

@@ -62,6 +62,13 @@ class MirrorInline(TabularInline):
     can_delete = False
     show_change_link = False
     hide_title = True
+    # What the columns read of other tables, as on a list's page.
+    list_select_related: list[str] = []
+
+    def get_queryset(self, request):
+        rows = super().get_queryset(request)
+        # Without names it would read every table that a row refers to.
+        return rows.select_related(*self.list_select_related) if self.list_select_related else rows
 
     def has_add_permission(self, request, obj=None):
         return False

@@ -117,8 +117,7 @@ _OF_LINE = (
 )  # fmt: skip
 _LINES = f"""
     INSERT INTO orders_lineitem AS held (
-        store_id, order_id, woo_id, product_id, product_id_in_shop, variation_id_in_shop, name, sku, quantity, price,
-        subtotal, subtotal_tax, total, total_tax, image_url, taxes, meta_data)
+        store_id, order_id, woo_id, {", ".join(_OF_LINE)})
     SELECT %(store)s, o.id, r.woo_id, coalesce(v.id, p.id), r.product_id_in_shop, r.variation_id_in_shop, r.name, r.sku,
         r.quantity, r.price, r.subtotal, r.subtotal_tax, r.total, r.total_tax, r.image_url, r.taxes, r.meta_data
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(

@@ -1,15 +1,13 @@
 """The same request for credit many times at once, over HTTP."""
 
-import threading
-
 import pytest
-from django.db import connections
 from django.test import Client
 
 from crm.woocommerce.models import Push
 from loyalty import proof
 from loyalty.models import Account, LedgerEntry, Redemption
 from tests.factories import make_api_key, make_credit, make_customer, make_store
+from tests.loyalty.rewards.taking import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT_ONCE = 64
@@ -19,26 +17,17 @@ AT_ONCE = 64
 def test_one_idempotency_key_is_one_effect_and_one_answer(door):
     account = make_credit(make_customer(make_store()), 1000)
     secret = make_api_key(account.store)[1]
-    begin, answers = threading.Barrier(AT_ONCE), []
 
     def ask():
-        try:
-            begin.wait(60)
-            answer = Client(raise_request_exception=False).post(
-                f"/api/v1/loyalty/{door}/",
-                {"customer": account.customer_id, "amount": "4.00", "reason": "Sorry"},
-                content_type="application/json",
-                headers={"Authorization": f"Bearer {secret}", "Idempotency-Key": "basket-7"},
-            )
-            answers.append((answer.status_code, answer.json()))
-        finally:
-            connections.close_all()
+        answer = Client(raise_request_exception=False).post(
+            f"/api/v1/loyalty/{door}/",
+            {"customer": account.customer_id, "amount": "4.00", "reason": "Sorry"},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {secret}", "Idempotency-Key": "basket-7"},
+        )
+        return answer.status_code, answer.json()
 
-    threads = [threading.Thread(target=ask) for _number in range(AT_ONCE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = at_once(AT_ONCE, ask)
 
     assert len(answers) == AT_ONCE
     assert {status for status, _body in answers} == {201}

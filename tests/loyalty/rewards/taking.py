@@ -25,7 +25,7 @@ def at_once(count, function):
 
     def run():
         try:
-            begin.wait(20)
+            begin.wait(60)
             answers.append(function())
         finally:
             connections.close_all()
