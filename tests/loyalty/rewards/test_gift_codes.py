@@ -36,7 +36,8 @@ def test_a_key_for_points_neither_reads_nor_takes_a_gift_card(api_client, card):
         assert (shown["id"], shown["code"], shown["gift"]["url"]) == (card.pk, None, None)
     rich = api_client(store, scopes=[*POINTS, "credit:read"])
     shown = rich.get(f"{root}{card.pk}/").json()
-    assert (shown["code"], shown["gift"]["url"]) == (card.code, gifts.url(card.gift))
+    assert shown["code"] == card.code
+    assert gifts.read(shown["gift"]["url"].rstrip("/").rpartition("/")[2]) == card.gift
 
     asked = {"customer": card.account.customer_id, "reward": card.reward_id}
     for api in (poor, rich):
