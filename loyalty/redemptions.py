@@ -31,6 +31,8 @@ CREDIT_MAILS = {READY_MAIL: "credit-code", FAILED_MAIL: "credit-failed", RETURNE
 CODES = 3
 # WooCommerce counts a coupon as unused again when its order comes to this, or to the trash.
 FREES = ("cancelled", "failed")
+# Of an order that was paid, and is not any more: it has used its code all the same.
+REFUNDED = "refunded"
 
 
 class CannotHandBack(Exception):
@@ -144,7 +146,7 @@ def follow(store: Store, order_ids: Iterable[int]) -> None:
             continue
         if order.deleted_at or order.status in FREES:
             _free(redemption)
-        elif order.is_paid:
+        elif order.is_paid or order.status == REFUNDED:
             _use(redemption, order)
 
 
@@ -180,7 +182,7 @@ def _use(redemption, order):
         _move(redemption, State.USED, "order")
     if redemption.is_credit:
         return _settle(redemption, order)
-    is_refunded = order.status == "refunded" and redemption.order_id == order.pk
+    is_refunded = order.status == REFUNDED and redemption.order_id == order.pk
     if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
         _give_back(redemption, State.USED)
         _tell(redemption, RETURNED_MAIL, why="gift" if redemption.is_gift else "refunded")
@@ -189,7 +191,7 @@ def _use(redemption, order):
 def _was_used(redemption):
     """So the shop says; the order may be here already."""
     _move(redemption, State.USED)
-    orders = Order.objects.for_store(redemption.store).with_coupon(redemption.code).filter(is_paid=True)
+    orders = Order.objects.for_store(redemption.store).with_coupon(redemption.code).exclude(_freed())
     follow(redemption.store, orders.values_list("pk", flat=True))
 
 
@@ -197,7 +199,7 @@ def _settle(redemption, order):
     """Of store credit the order keeps what it used, and nothing once all of it is refunded."""
     if redemption.order_id != order.pk or redemption.state != State.USED:
         return
-    is_refunded = order.status == "refunded"
+    is_refunded = order.status == REFUNDED
     back = _back(redemption, 0 if is_refunded else codes.used_of(redemption, order))
     if back is not None:
         redemption.returned = back

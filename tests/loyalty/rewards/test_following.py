@@ -157,7 +157,7 @@ def test_a_refunded_order_gives_the_points_back_if_the_reward_says_so(account, c
     redemptions.follow(account.store, [order.pk])
 
     for _time in range(2):
-        change(order, status="refunded")
+        change(order, status="refunded", is_paid=False)
 
     drain.drain_all()
     assert (state(redemption), balance(account)) == (State.USED, 250 if comes_back else 150)
@@ -168,7 +168,7 @@ def test_a_refunded_order_gives_the_points_back_if_the_reward_says_so(account, c
 def test_points_and_a_code_that_is_free_again_are_not_both_kept(account):
     redemption = ready(account)
     order = order_with(redemption)
-    change(order, status="refunded")
+    change(order, status="refunded", is_paid=False)
 
     change(order, status="cancelled")
 
