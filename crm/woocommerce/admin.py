@@ -44,7 +44,7 @@ class WebhookDeliveryAdmin(ExchangeAdmin):
         messages.success(request, text % {"count": count})
 
     def get_queryset(self, request):
-        # A list of up to 8 MiB a row is no list.
+        # A list of up to 16 MiB a row is no list.
         return super().get_queryset(request).defer("body")
 
     @display(description=_("body"))

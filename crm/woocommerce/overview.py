@@ -106,7 +106,7 @@ class Overview:
 
     @property
     def can_be_called(self) -> bool:
-        return webhook_care.is_reachable(self.store)
+        return bool(self.last_delivery) or webhook_care.is_reachable(self.store)
 
     @property
     def hears(self) -> bool:

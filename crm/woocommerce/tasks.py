@@ -62,8 +62,10 @@ def sync_store(store_id: int, mode: str) -> None:
 
 
 def look_after_webhooks() -> None:
-    for pk in Store.objects.connected().exclude(webhook_secret="").values_list("pk", flat=True):
-        enqueue_repair(pk)
+    for store in Store.objects.connected().exclude(webhook_secret=""):
+        # What can't arrive would be switched off, put right and told of for ever.
+        if webhook_care.is_reachable(store) or webhook_care.has_called(store):
+            enqueue_repair(store.pk)
 
 
 def repair_webhooks(store_id: int) -> None:

@@ -17,7 +17,7 @@ from crm.stores.models import Store
 from . import identity, incidents
 from .client import Client
 from .locks import alone
-from .models import ShopWebhook
+from .models import ShopWebhook, WebhookDelivery
 
 TOPICS = [
     f"{resource}.{event}"
@@ -25,6 +25,9 @@ TOPICS = [
     for event in ("created", "updated", "deleted", "restored")
     if (resource, event) != ("customer", "restored")
 ]
+
+PORTS = {None, 80, 443, 8080}
+NAMES_OF_HOMES = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
 
 
 @dataclass
@@ -41,13 +44,19 @@ def address(store: Store) -> str:
 
 
 def is_reachable(store: Store) -> bool:
-    """Whether the shop could call us: not on this machine's own name, unless the shop is near as well."""
-    host = urlsplit(settings.SITE_URL).hostname or ""
+    """Whether the shop could call us: WordPress refuses private addresses and most ports (`wp_http_validate_url`), unless the shop is near as well."""
+    site = urlsplit(settings.SITE_URL)
+    host = site.hostname or ""
     try:
-        is_private = not ipaddress.ip_address(host).is_global
+        is_public = ipaddress.ip_address(host).is_global
     except ValueError:
-        is_private = host == "localhost" or host.endswith((".localhost", ".local"))
-    return store.insecure or not is_private
+        is_public = "." in host and not host.endswith(NAMES_OF_HOMES)
+    return store.insecure or (is_public and site.port in PORTS)
+
+
+def has_called(store: Store) -> bool:
+    """Whether one of its webhooks lately arrived, which some shops manage that WordPress alone would not let."""
+    return WebhookDelivery.objects.for_store(store).exists()
 
 
 def repair(store: Store, client: Client | None = None) -> Care:

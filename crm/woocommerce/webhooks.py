@@ -20,7 +20,8 @@ from .models import WebhookDelivery
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = 8 * 1024 * 1024
+# An order of ten megabytes must fit, and one that somebody else sends must not fill the memory.
+MAX_BODY = 16 * 1024 * 1024
 
 
 class Refused(Exception):
@@ -34,7 +35,7 @@ class Refused(Exception):
 def receive(request, public_id):
     """Keep one delivery and answer 200, whatever is in it: WooCommerce never sends it a second time.
 
-    401 without a right signature, 404 for no store of ours, 413 above 8 MiB, 503 when it can't be kept.
+    401 without a right signature, 404 for no store of ours, 413 above 16 MiB, 503 when it can't be kept.
     """
     try:
         store_id, secret = _store(public_id)
@@ -46,6 +47,10 @@ def receive(request, public_id):
             raise Refused(401, "The signature is wrong.")
         keep(store_id, request.META, body)
     except Refused as refused:
+        if refused.status == 413:
+            logger.error(
+                "A webhook for store %s has more than 16 MiB and is refused; the poll reads what it told.", public_id
+            )
         return HttpResponse(f"{refused}\n", status=refused.status, content_type="text/plain")
     except DatabaseError as error:
         # The shop counts a failure and goes on; the poll finds what this refuses.
@@ -70,7 +75,7 @@ def read_body(request: HttpRequest) -> bytes:
     """The whole body, of which never more than a byte above the limit is read."""
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal() and int(length) > MAX_BODY:
-        raise Refused(413, "More than 8 MiB.")
+        raise Refused(413, "More than 16 MiB.")
     # Django reads nothing where no length is announced, though the server may know where the body ends.
     chunked = not length and request.META.get("wsgi.input_terminated")
     try:
@@ -78,7 +83,7 @@ def read_body(request: HttpRequest) -> bytes:
     except Exception as error:  # each server has its own for a sender that broke off
         raise Refused(400, "The body can't be read.") from error
     if len(body) > MAX_BODY:
-        raise Refused(413, "More than 8 MiB.")
+        raise Refused(413, "More than 16 MiB.")
     return body
 
 

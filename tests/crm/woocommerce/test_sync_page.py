@@ -193,9 +193,17 @@ def test_trouble_and_switched_off_webhooks_are_told(owner, store):
 
 
 def test_a_server_that_the_shop_cant_call_is_told_plainly(owner, store, settings):
-    settings.SITE_URL = "http://localhost:8000"
-
-    assert "can't call this server" in text(owner, store)
+    for address in (
+        "http://localhost:8000",
+        "https://192.168.1.7",
+        "https://crm.lan",
+        "https://crm",
+        "https://crm.shop.example:8443",
+    ):
+        settings.SITE_URL = address
+        assert "can't call this server" in text(owner, store), address
+    settings.SITE_URL = "https://crm.shop.example:8080"
+    assert "can't call this server" not in text(owner, store)
 
 
 @pytest.mark.parametrize("role", [Membership.Role.AGENT, Membership.Role.VIEWER])

@@ -13,7 +13,7 @@ from crm.woocommerce import incidents, locks, sync, tasks, webhook_care
 from crm.woocommerce.models import Incident, ShopWebhook
 from crm.work import drain
 from postpurchase.demo.web import Response
-from tests.factories import NOW, make_staff
+from tests.factories import NOW, make_delivery, make_staff
 
 pytestmark = pytest.mark.django_db
 
@@ -193,3 +193,16 @@ def test_keys_that_may_only_read_are_found_by_the_comparison_and_told_once(clien
     demo.shop.keys["ck_demo"]["permissions"] = "read_write"
     assert not sync.run(cared, mode="compare").errors
     assert Incident.objects.get(kind="writes").closed_at
+
+
+def test_webhooks_that_wordpress_would_not_send_are_left_alone_until_one_arrives_all_the_same(cared, settings):
+    cared.insecure = False
+    cared.save(update_fields=["insecure"])
+    settings.SITE_URL = "https://crm.shop.example:8443"
+
+    tasks.look_after_webhooks()
+    assert not OrmQ.objects.exists()
+
+    make_delivery(cared)
+    tasks.look_after_webhooks()
+    assert [task.task["args"] for task in OrmQ.objects.all()] == [(cared.pk,)]

@@ -152,11 +152,12 @@ def test_a_ping_that_claims_a_topic_needs_a_signature():
     assert response.status_code == 401
 
 
-def test_a_body_of_8_mib_is_kept_and_one_byte_more_is_413():
+def test_a_body_of_16_mib_is_kept_and_one_byte_more_is_413(caplog):
     store = make_store()
 
-    assert deliver(store, b" " * (8 * 1024 * 1024)).status_code == 200
-    assert deliver(store, b" " * (8 * 1024 * 1024 + 1)).status_code == 413
+    assert deliver(store, b" " * (16 * 1024 * 1024)).status_code == 200
+    assert deliver(store, b" " * (16 * 1024 * 1024 + 1)).status_code == 413
+    assert str(store.public_id) in caplog.text
     assert WebhookDelivery.objects.count() == 1
 
 
@@ -188,17 +189,17 @@ def test_a_chunked_body_is_read_to_its_end():
     assert bytes(WebhookDelivery.objects.get().body) == BODY
 
 
-def test_a_chunked_body_without_end_is_refused_after_8_mib():
-    stream = Stream(b" " * (9 * 1024 * 1024))
+def test_a_chunked_body_without_end_is_refused_after_16_mib():
+    stream = Stream(b" " * (17 * 1024 * 1024))
 
     assert stream_in(stream, **{"wsgi.input_terminated": True}).status_code == 413
-    assert stream.taken == 8 * 1024 * 1024 + 1
+    assert stream.taken == 16 * 1024 * 1024 + 1
 
 
-def test_an_announced_length_above_8_mib_is_refused_unread():
+def test_an_announced_length_above_16_mib_is_refused_unread():
     stream = Stream(b" ")
 
-    assert stream_in(stream, CONTENT_LENGTH="8388609").status_code == 413
+    assert stream_in(stream, CONTENT_LENGTH=str(16 * 1024 * 1024 + 1)).status_code == 413
     assert stream.taken == 0
 
 
