@@ -79,11 +79,10 @@ def give(store: Store, at: datetime) -> int:
     rows = rows.filter(store=store, customer__joined_to=None, key__in=_keys(days))
     rows = rows.filter(members.taking_part(program, "customer_id")).select_related("customer").order_by("customer_id")
     causes = {row.customer: _cause(row, store, today) for row in rows}
-    had = set(
-        LedgerEntry.objects.filter(account__customer__in=causes, cause__in=set(causes.values())).values_list(
-            "account__customer_id", "cause"
-        )
+    gifts = LedgerEntry.objects.for_store(store).filter(
+        kind=Kind.EARN, cause__in={cause for cause in causes.values() if cause}
     )
+    had = set(occasions.of_owners(gifts, [customer.pk for customer in causes], "cause"))
     owed = {customer: cause for customer, cause in causes.items() if cause and (customer.pk, cause) not in had}
     ledger.open_accounts(store, [customer.pk for customer in owed])
     accounts = ledger.lock(store, [customer.pk for customer in owed])

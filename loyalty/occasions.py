@@ -5,12 +5,13 @@ fact gives points once, however often its event comes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 
 from crm.orders.models import Customer
@@ -107,11 +108,18 @@ def _done(store, kind, owners) -> dict[int, list[tuple[str, datetime]]]:
     """Cause and time of each of the kind's entries, by the customer who has the points now."""
     done: dict[int, list[tuple[str, datetime]]] = defaultdict(list)
     entries = LedgerEntry.objects.for_store(store).filter(kind=EntryKind.EARN, cause__startswith=cause(kind, ""))
-    for path in ("account__customer", "account__customer__joined_to"):
-        rows = entries.filter(**{f"{path}__in": set(owners)}).values_list(path, "cause", "rule__at")
-        for owner, name, at in rows:
-            done[owner].append((name, datetime.fromisoformat(at)))
+    for owner, name, at in of_owners(entries, owners, "cause", "rule__at"):
+        done[owner].append((name, datetime.fromisoformat(at)))
     return done
+
+
+def of_owners(entries: QuerySet[LedgerEntry], owners: Iterable[int], *columns: str) -> Iterator[tuple]:
+    """(owner, *columns) of the entries of these customers and of the guests that were joined to them.
+
+    A guest's entries stay with the guest's account when the points move on: whoever asks what somebody had once must ask for both.
+    """
+    for path in ("account__customer", "account__customer__joined_to"):
+        yield from entries.filter(**{f"{path}__in": set(owners)}).values_list(path, *columns)
 
 
 class _Months:

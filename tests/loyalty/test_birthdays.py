@@ -7,9 +7,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from crm.messaging.models import Message
+from crm.orders.customers import join_guest
+from crm.work import drain
 from loyalty import birthdays, members
 from loyalty.models import Account, Birthday, LedgerEntry, Occasion, Program
-from tests.factories import at, make_customer, make_program, make_store, make_ticket, sign_in
+from tests.factories import at, make_customer, make_guest, make_program, make_store, make_ticket, sign_in
 
 pytestmark = pytest.mark.django_db
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
@@ -100,6 +102,19 @@ def test_a_year_has_one_gift_though_the_day_was_moved(store, program, customer):
 
     assert birthdays.give(store, at("2026-06-01T12:00")) == 0
     assert birthdays.give(store, at("2027-06-01T12:00")) == 1
+
+
+def test_a_guest_who_had_the_gift_and_registers_has_had_it(store, program, customer):
+    guest = make_guest(store, email=customer.email)
+    make_birthday(guest, 6, 15)
+    birthdays.give(store, at("2026-06-15T12:00"))
+    join_guest(store, guest.email, at("2026-06-16T12:00"))
+    drain.drain_all()
+
+    assert birthdays.give(store, at("2026-06-16T13:00")) == 0
+    assert Account.objects.get(customer=customer).balance == 100
+    assert Message.objects.filter(kind="birthday").count() == 1
+    assert birthdays.give(store, at("2027-06-15T12:00")) == 1
 
 
 @pytest.mark.parametrize("model", [Occasion, Program])
