@@ -4,12 +4,13 @@ Points, row and the owed write into the shop are one transaction. The shop is as
 of it.
 """
 
+import json
 import uuid
 from datetime import datetime, timedelta
 
 from django.core import signing
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Max, QuerySet
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
@@ -26,6 +27,7 @@ State = Redemption.State
 # What needs nothing of the shop is there at once.
 START = {Reward.Kind.STORE_CREDIT: State.GIVEN, Reward.Kind.DONATION: State.GIVEN, Reward.Kind.ACCESS: State.READY}
 _SALT = "postpurchase.reward"
+_KEYS = uuid.UUID("fa4f4ebe-f50a-4275-9f3b-d358c4c2c803")
 # So long a page may stay open before the button on it is pressed.
 _TOKEN_AGE = timedelta(days=1)
 
@@ -79,9 +81,24 @@ class NoAddress(CannotRedeem):
 
 
 def token(reward: Reward, customer: Customer, points: int | None = None) -> str:
-    """For one form: it names reward, terms, price and customer, and makes one redemption however often it is sent."""
-    said = [reward.store_id, customer.pk, reward.pk, uuid.uuid4().hex, rewards.version(reward), points]
+    """For one form: it names reward, terms, price and customer, and what the customer had taken of the reward when it was shown.
+
+    So the forms of two tabs ask for one redemption, however often they are sent; a page that shows the first one asks for another.
+    """
+    taken = Redemption.objects.for_store(reward.store_id).filter(reward=reward)
+    said = [reward.store_id, customer.pk, reward.pk, last_of(taken, customer), rewards.version(reward), points]
     return signing.dumps(said, salt=_SALT)
+
+
+def last_of(redemptions: QuerySet[Redemption], customer: Customer) -> int:
+    """The newest of them that is the customer's; 0 for none."""
+    theirs = redemptions.filter(account__customer=customer.joined_to_id or customer.pk)
+    return theirs.aggregate(last=Max("pk"))["last"] or 0
+
+
+def key_of(*asked) -> uuid.UUID:
+    """One key for whoever asks for the same from the same state."""
+    return uuid.uuid5(_KEYS, json.dumps(asked))
 
 
 def redeem_by_token(
@@ -89,12 +106,15 @@ def redeem_by_token(
 ) -> Redemption:
     """What a form of the portal asks for. Raises CannotRedeem."""
     try:
-        store_id, customer_id, named, key, seen, points = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE)
+        store_id, customer_id, named, last, seen, points = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE)
     except (signing.BadSignature, ValueError, TypeError):
-        store_id = customer_id = named = key = seen = points = None
+        store_id = customer_id = named = last = seen = points = None
     if (store_id, customer_id, named) != (store.pk, customer.pk, reward_id):
         raise BadToken(_("This page has been open for too long or is not yours. Please choose the reward again."))
-    return redeem(store, customer, reward_id, points=points, key=uuid.UUID(key), seen=seen, gift=gift, at=at)
+    # Two tabs may well be two gifts, for two people.
+    wish = gift or gifts.Wish()
+    key = key_of(store_id, customer_id, reward_id, last, points, wish.recipient.strip().lower(), wish.message.strip())
+    return redeem(store, customer, reward_id, points=points, key=key, seen=seen, gift=gift, at=at)
 
 
 @transaction.atomic

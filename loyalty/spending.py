@@ -19,7 +19,7 @@ from crm.stores.models import Store
 from . import codes, credit, ledger, programs, units
 from .accounts import lock_all
 from .models import Redemption
-from .redeeming import BadToken, CannotRedeem, NotEnough, no_address, owe_code
+from .redeeming import BadToken, CannotRedeem, NotEnough, key_of, last_of, no_address, owe_code
 
 KIND = "credit"
 # Where no programme says otherwise. Until the end of the day; then what was not used is credit again.
@@ -33,19 +33,25 @@ class BadAmount(CannotRedeem):
 
 
 def token(store: Store, customer: Customer) -> str:
-    """For one form: it makes one code however often it is sent, and for this customer alone."""
-    return signing.dumps([store.pk, customer.pk, uuid.uuid4().hex], salt=_SALT)
+    """For one form, of this customer alone, and what codes there were when it was shown: two tabs make one code of an amount."""
+    codes_made = Redemption.objects.for_store(store).filter(account__unit=store.currency)
+    return signing.dumps([store.pk, customer.pk, last_of(codes_made, customer)], salt=_SALT)
 
 
 def spend_by_token(store: Store, customer: Customer, amount: Decimal, token: str, at: datetime) -> Redemption:
     """What a form of the portal asks for. Raises CannotRedeem."""
     try:
-        store_id, customer_id, key = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE)
+        store_id, customer_id, last = signing.loads(token, salt=_SALT, max_age=_TOKEN_AGE)
     except (signing.BadSignature, ValueError, TypeError):
-        store_id = customer_id = key = None
+        store_id = customer_id = last = None
     if (store_id, customer_id) != (store.pk, customer.pk):
         raise BadToken(_("This page has been open for too long or is not yours. Please try again."))
-    return spend(store, customer, amount, key=uuid.UUID(key), at=at)
+    return spend(store, customer, amount, key=key_of(KIND, store_id, customer_id, last, _plain(amount)), at=at)
+
+
+def _plain(amount: Decimal) -> str:
+    """`5`, `5.0` and `5.00` are one amount."""
+    return f"{amount.normalize():f}" if amount.is_finite() else ""
 
 
 @transaction.atomic

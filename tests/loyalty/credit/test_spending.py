@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from crm.work import drain
 from loyalty import redeeming, redemptions, spending
-from loyalty.models import Redemption
+from loyalty.models import Account, Redemption
 from tests.factories import make_credit, make_customer, make_store, sign_in
 
 from .making import change, in_shop, order_with, ready, spend, stands
@@ -51,6 +51,24 @@ def test_credit_becomes_a_coupon_for_this_customer_and_comes_back_when_it_is_han
     assert stands(redemption) == (State.RETURNED, 2500)
     assert in_shop(shop, redemption)["status"] == "trash"
     assert "₹20.50 are back on your store credit" in mail.outbox[-1].subject
+
+
+def test_two_open_pages_make_one_code_of_an_amount(client, account):
+    sign_in(client, "asha@mail.example")
+
+    def shown():
+        return re.search(r'name="token" value="([^"]+)"', client.get("/s/masala/credit/").content.decode())[1]
+
+    tabs = [shown(), shown(), shown()]
+    answers = [
+        client.post("/s/masala/credit/", {"amount": amount, "token": token})
+        for token, amount in zip(tabs, ["5", "5.00", "7"], strict=True)
+    ]
+    on_purpose = client.post("/s/masala/credit/", {"amount": "5", "token": shown()})
+
+    assert answers[0].url == answers[1].url
+    assert len({answer.url for answer in [*answers, on_purpose]}) == 3
+    assert Account.objects.get(pk=account.pk).balance == 2500 - 500 - 700 - 500
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from crm.woocommerce import push
 from crm.woocommerce.models import Push
-from loyalty import redeeming
-from loyalty.models import Program, Redemption, Reward
+from loyalty import ledger, redeeming
+from loyalty.models import Gift, Program, Redemption, Reward
 from tests.factories import make_account, make_customer, make_reward
 
 from .taking import balance, nothing_happened, redeem, token_on, words
@@ -51,6 +51,33 @@ def test_choosing_asks_first_and_a_double_click_is_one_redemption(visit, account
     page = words(visit(answers[0]["Location"].removeprefix("/s/masala/rewards/")))
     assert "The shop is making your code." in page and "your points are safe" in page
     assert answers[0]["Location"] == answers[1]["Location"]
+
+
+def test_two_open_pages_are_one_redemption_and_another_one_can_be_had_on_purpose(visit, account, reward):
+    tabs = [token_on(visit(f"{reward.pk}/")), token_on(visit(f"{reward.pk}/"))]
+    # Points that come in meanwhile make no second wish of the first one.
+    ledger.earn(account, 30, cause="review:1")
+    tabs.append(token_on(visit(f"{reward.pk}/")))
+
+    answers = [visit(f"{reward.pk}/", token=token) for token in tabs]
+
+    assert len({answer.url for answer in answers}) == 1
+    assert (balance(account), Redemption.objects.count()) == (180, 1)
+    asked = visit(f"{reward.pk}/")
+    assert "80 points are left then." in words(asked)
+    again = visit(f"{reward.pk}/", token=token_on(asked))
+    assert again.url != answers[0].url and balance(account) == 80
+
+
+def test_two_open_pages_may_be_gifts_for_two_people(visit, account):
+    gift = make_reward(account.store, 100, kind="gift_card", amount=Decimal(10))
+    tabs = [token_on(visit(f"{gift.pk}/")) for _tab in range(3)]
+
+    for token, friend in zip(tabs, ["a@mail.example", "b@mail.example", "B@mail.example "], strict=True):
+        visit(f"{gift.pk}/", token=token, recipient=friend)
+
+    assert balance(account) == 50
+    assert {gift.recipient for gift in Gift.objects.all()} == {"a@mail.example", "b@mail.example"}
 
 
 def test_a_ready_code_is_shown_with_its_last_day(visit, account, reward):
