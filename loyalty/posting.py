@@ -162,7 +162,8 @@ def _made(postings, rows, at) -> tuple[list[LedgerEntry], list[int], tuple[int, 
 
 _ONE = """
     SELECT 1, entry_id, is_new, store_id, customer_id, number, points, pending, shortfall, balance_after, is_awake
-    FROM loyalty_post_one(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    FROM loyalty_post_one(
+        %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, string_to_array(%s, ','), string_to_array(%s, ','), %s)
 """
 
 
@@ -181,7 +182,9 @@ def _one(posting: Posting, at, announce) -> tuple:
             [
                 Int8(posting.account_id), posting.kind, Int8(posting.points), posting.cause, Int8(posting.shortfall), posting.order_id,
                 Jsonb(posting.rule, dumps=orjson.dumps), posting.note, posting.created_by_id, posting.pending, posting.available_from,
-                posting.expires_at, posting.lot_id, posting.reverses_id, at, event is not None, types, handlers, waking,
+                posting.expires_at, posting.lot_id, posting.reverses_id, at, event is not None,
+                # As one text each: psycopg looks at every member of a list for its type.
+                ",".join(types), ",".join(handlers), waking,
             ],
         )  # fmt: skip
         *row, is_awake = cursor.fetchone()

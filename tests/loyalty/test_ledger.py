@@ -89,6 +89,30 @@ def test_points_have_the_sign_of_their_kind(account, kind, points):
         ledger.post(account, kind, points, "odd")
 
 
+def test_the_database_knows_what_each_kind_may_do():
+    """Points, pending and shortfall: of each -1, 0 or 1."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            SELECT kind, points, pending, shortfall
+            FROM unnest(ARRAY['earn', 'return', 'reverse', 'redeem', 'expire', 'release', 'adjust', 'gift']) AS kind,
+                generate_series(-1, 1) AS points, generate_series(-1, 1) AS pending, generate_series(-1, 1) AS shortfall
+            WHERE loyalty_sign_is_of_kind(kind::varchar, points, pending, shortfall)
+        """)
+        allowed = set(cursor.fetchall())
+
+    steps = (-1, 0, 1)
+    moves = {(a, b, missed) for a in steps for b in steps for missed in steps} - {(0, 0, 0)}
+    up, down = {(0, 0), (0, 1), (1, 0), (1, 1)}, {(0, 0), (0, -1), (-1, 0), (-1, -1)}
+    assert allowed == {
+        (kind, *move)
+        for kind, signs, may_fall_short in [
+            ("earn", up, True), ("return", up, False), ("reverse", down, True), ("redeem", down, False), ("expire", down, False),
+            ("release", {(1, step) for step in steps}, False), ("adjust", {move[:2] for move in moves}, False),
+        ]
+        for move in moves if move[:2] in signs and (may_fall_short or move[2] == 0)
+    }  # fmt: skip
+
+
 def test_points_out_of_all_reason_are_refused(account):
     with pytest.raises(ValueError, match="more than anything"):
         ledger.post(account, Kind.EARN, 10**13, "order:1:1")
