@@ -59,6 +59,8 @@ class LoyaltyConfig(AppConfig):
             kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
         label = _("Gift card for somebody")
         kinds.register(gifts.CARD_MAIL, template="loyalty/mail/gift_card", label=label, is_secret=True, **owed)
+        label = _("Rest of a gift card")
+        kinds.register(gifts.REST_MAIL, template="loyalty/mail/gift_rest", label=label, is_secret=True, **owed)
         push.on_confirmed("coupon", redemptions.confirmed)
         push.on_refused("coupon", redemptions.refused)
         push.on_confirmed("coupon_removal", redemptions.removed)

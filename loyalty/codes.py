@@ -14,6 +14,8 @@ from .models import Redemption, Reward
 
 # Nobody has to ask whether that was a zero: no 0, O, 1, I, L. Ten of them are 49 bits.
 LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+# Of an order that was paid, and is not any more: it has used its code all the same.
+REFUNDED = "refunded"
 
 
 def new_code(store: Store) -> str:
@@ -63,6 +65,8 @@ def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int =
 def _description(redemption: Redemption) -> str:
     if redemption.is_credit:
         return "Postpurchase: store credit"
+    if redemption.rest_of_id:
+        return f"{GIFT_CARD}, the rest of it"
     what = GIFT_CARD if redemption.is_gift else "Postpurchase: reward"
     return f"{what} for {redemption.points} points"
 
@@ -75,13 +79,23 @@ def take_back(redemption: Redemption, code: str, at: datetime | None = None) -> 
     return push.queue(redemption.store, "coupon_removal", key, {"code": code}, at=at)
 
 
+def worth(redemption: Redemption) -> int:
+    """What a code of money takes off at most, in the currency's smallest unit."""
+    currency = redemption.terms["currency"]
+    return int(Decimal(redemption.terms["amount"]) / units.money(1, currency))
+
+
 def used_of(redemption: Redemption, order: Order) -> int:
     """What the order really took off with the code, in the currency's smallest unit: a coupon may be larger than the goods."""
+    most = worth(redemption)
     lines = [line for line in order.coupon_lines if str(line.get("code")).lower() == redemption.code.lower()]
+    if not lines or order.currency != redemption.terms["currency"]:
+        # Nobody knows what is left.
+        return most
     fields = ["discount", "discount_tax"] if order.prices_include_tax else ["discount"]
     amount = sum((Decimal(str(line.get(field) or 0)) for line in lines for field in fields), Decimal())
     smallest = units.money(1, redemption.terms["currency"])
-    return min(int((amount / smallest).to_integral_value("ROUND_HALF_UP")), redemption.points)
+    return min(int((amount / smallest).to_integral_value("ROUND_HALF_UP")), most)
 
 
 def attempt_of(row: Push) -> int:

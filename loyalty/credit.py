@@ -1,9 +1,9 @@
 """Store credit: money that a customer has with the shop, on accounts of their own in the points ledger (`docs/store-credit.md`)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.db.models import F, Sum
 from django.urls import reverse
@@ -22,8 +22,7 @@ from .posting import Kind, post
 GIVEN_MAIL = "credit-given"
 
 
-@dataclass
-class Money:
+class Money(NamedTuple):
     amount: Decimal
     currency: str
 

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db.models import Q
+from django.db.models import DecimalField, Exists, OuterRef, Q, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -23,10 +25,14 @@ from crm.stores import formats, links
 from crm.stores.models import Store
 from crm.work.models import DueWork
 
-from . import mailboxes, rewards
-from .models import Account, Gift, Redemption
+from . import mailboxes, rewards, units
+from .credit import Money
+from .models import Account, Gift, Redemption, Reward
 
-CARD_MAIL, READY_MAIL, UNDELIVERED_MAIL = "gift-card", "gift-ready", "gift-undelivered"
+State = Redemption.State
+
+CARD_MAIL, REST_MAIL = "gift-card", "gift-rest"
+READY_MAIL, UNDELIVERED_MAIL = "gift-ready", "gift-undelivered"
 PURPOSE = "gift"
 # The longest that a code can be valid, and a little more.
 AGE = timedelta(days=3700)
@@ -78,19 +84,20 @@ def send(redemption: Redemption, giver: Customer) -> None:
     gift, store = redemption.gift, redemption.store
     key = f"gift:{gift.pk}"
     if gift.recipient:
-        expires = redemption.expires_at
-        context = _context(redemption, gift.language) | {
-            "sender": gift.sender,
-            "message": gift.message,
-            "code": redemption.code,
-            "expires": expires and formats.day(expires, store.timezone, gift.language),
-            "conditions": conditions(redemption, gift.language),
-            "url": url(gift),
-        }
+        context = _code(redemption, gift) | {"sender": gift.sender, "message": gift.message}
         # Of nobody whom the shop knows: a mail about a customer shows what that customer has.
         gift.mail = outbox.queue(store, CARD_MAIL, key, email=gift.recipient, context=context, language=gift.language)
         gift.save(update_fields=["mail"])
     _tell(gift, READY_MAIL, giver, is_sent=bool(gift.recipient))
+
+
+def send_rest(rest: Redemption) -> None:
+    """The shop has the code for what is left of a gift card: write to whom it is for, unless that is known to lead nowhere. Nobody is named."""
+    gift = rest.card.gift
+    if gift.recipient and gift.is_with_recipient:
+        key = f"gift:{gift.pk}:{rest.pk}"
+        context = _code(rest, gift)
+        outbox.queue(rest.store, REST_MAIL, key, email=gift.recipient, context=context, language=gift.language)
 
 
 def withdraw(gift: Gift) -> bool:
@@ -118,6 +125,25 @@ def tell_undelivered(store: Store, at: datetime) -> int:
     return len(useful)
 
 
+def outstanding(store: Store, at: datetime) -> list[Money]:
+    """What gift cards can still be used for, in each currency. One statement."""
+    rests = Redemption.objects.filter(rest_of=OuterRef("pk"))
+    # Of more codes than one, what is being taken back stands for nothing: others have what it is worth.
+    taken_back = Q(state=State.RETURNING) & Q(Q(rest_of__isnull=False) | Exists(rests))
+    gone = Q(state__in=[State.USED, State.RETURNED, State.EXPIRED, State.REPLACED]) | Q(
+        state=State.FAILED, rest_of=None
+    )
+    cards = Redemption.objects.for_store(store).filter(terms__kind=Reward.Kind.GIFT_CARD).exclude(gone | taken_back)
+    amount = Cast(KeyTextTransform("amount", "terms"), DecimalField(max_digits=30, decimal_places=4))
+    sums = (
+        cards.exclude(expires_at__lt=at)
+        .values_list("terms__currency")
+        .annotate(total=Sum(amount))
+        .order_by("terms__currency")
+    )
+    return [Money(total.quantize(units.money(1, currency)), currency) for currency, total in sums]
+
+
 def url(gift: Gift) -> str:
     """The full address of the page that shows the code to whoever has the link."""
     return links.address(reverse("loyalty-gift", args=[links.make(PURPOSE, gift.store_id, gift.pk)]))
@@ -132,7 +158,8 @@ def conditions(redemption: Redemption, language: str) -> list[str]:
 def read(token: str) -> Gift:
     """The gift of a link. Raises BadLink."""
     store_id, pk, _extra = links.read(PURPOSE, token, AGE)
-    gift = Gift.objects.filter(store=store_id, pk=pk).select_related("store", "redemption").first()
+    found = Gift.objects.filter(store=store_id, pk=pk).select_related("store", "redemption__order")
+    gift = found.prefetch_related("redemption__rests__order").first()
     if gift is None:
         raise links.BadLink
     return gift
@@ -150,6 +177,16 @@ def _context(redemption, language) -> dict:
     terms = redemption.terms
     with translation.override(language):
         return {"amount": formats.money(terms["amount"], terms["currency"])}
+
+
+def _code(redemption, gift) -> dict:
+    expires = redemption.expires_at
+    return _context(redemption, gift.language) | {
+        "code": redemption.code,
+        "expires": expires and formats.day(expires, redemption.store.timezone, gift.language),
+        "conditions": conditions(redemption, gift.language),
+        "url": url(gift),
+    }
 
 
 def _tell(gift, kind, giver, **also):

@@ -1,4 +1,4 @@
-"""What becomes of rewards that were taken: with `redeeming`, the only code that writes Redemption rows.
+"""What becomes of rewards that were taken: with `redeeming`, `spending` and `rests`, the only code that writes Redemption rows.
 
 The shop makes the coupon or refuses it, an order is paid with it, its day passes, it is handed back. Points come back when the shop can
 give nothing for them any more, and never before it is known that nobody uses the code.
@@ -20,7 +20,7 @@ from crm.stores.models import Store
 from crm.woocommerce.models import Push
 from crm.woocommerce.pushes.coupons import EXISTS
 
-from . import codes, credit, gifts, ledger, rewards, units
+from . import codes, credit, gifts, ledger, rests, rewards, units
 from .accounts import lock_all
 from .models import Account, Redemption, Reward
 
@@ -31,8 +31,6 @@ CREDIT_MAILS = {READY_MAIL: "credit-code", FAILED_MAIL: "credit-failed", RETURNE
 CODES = 3
 # WooCommerce counts a coupon as unused again when its order comes to this, or to the trash.
 FREES = ("cancelled", "failed")
-# Of an order that was paid, and is not any more: it has used its code all the same.
-REFUNDED = "refunded"
 
 
 class CannotHandBack(Exception):
@@ -62,6 +60,8 @@ def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
         raise CannotHandBack(_("This code can't be handed back any more."))
     if Order.objects.for_store(store).with_coupon(redemption.code).exclude(_freed()).exists():
         raise CannotHandBack(_("There is an order with this code."))
+    if rests.is_split(redemption):
+        raise CannotHandBack(_("A part of this gift card has been spent, so it can't be handed back any more."))
     if redemption.is_gift and not gifts.withdraw(redemption.gift):
         raise CannotHandBack(_("This gift has been sent, so it can't be handed back any more."))
     _ask_for_it(redemption, at)
@@ -76,6 +76,12 @@ def confirmed(row: Push) -> None:
     if redemption.code != row.payload["code"] or redemption.returned_id and redemption.state != State.USED:
         # Staff had it tried again after the points were back: one of both is enough.
         codes.take_back(redemption, row.payload["code"])
+    elif redemption.rest_of_id:
+        # Also one that the shop had refused: staff saw to it, and had it tried again.
+        if redemption.state in (State.PENDING, State.FAILED):
+            _move(redemption, State.READY)
+            gifts.send_rest(redemption)
+            rests.settle([redemption], timezone.now())
     elif redemption.state == State.PENDING:
         _move(redemption, State.READY)
         if redemption.is_gift:
@@ -96,10 +102,14 @@ def refused(row: Push) -> None:
         codes.owe(redemption, _owner(redemption), timezone.now(), attempt + 1)
         return
     redemption.error = row.error
-    _give_back(redemption, State.FAILED)
+    if redemption.rest_of_id:
+        # It stays owed. Staff see the refusal, and have it tried again.
+        _move(redemption, State.FAILED, "error")
+    else:
+        _give_back(redemption, State.FAILED)
+        _tell(redemption, FAILED_MAIL)
     if row.sent_at is not None:
         codes.take_back(redemption, redemption.code)
-    _tell(redemption, FAILED_MAIL)
 
 
 def removed(row: Push) -> None:
@@ -107,7 +117,9 @@ def removed(row: Push) -> None:
     redemption = _of(row)
     if redemption is None or redemption.code != row.payload["code"] or _is_all_back(redemption):
         return
-    if redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
+    if rests.is_split(redemption):
+        _replace(redemption)
+    elif redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
         why = "expired" if _has_passed(redemption, timezone.now()) else "handed back"
         _give_back(redemption, State.RETURNED)
         _tell(redemption, RETURNED_MAIL, why=why)
@@ -125,6 +137,7 @@ def not_removed(row: Push) -> None:
         codes.take_back(redemption, redemption.code)
     else:
         _move(redemption, _unused(redemption))
+    rests.settle([redemption], timezone.now())
 
 
 @transaction.atomic
@@ -132,7 +145,16 @@ def follow(store: Store, order_ids: Iterable[int]) -> None:
     """Whatever happened to these orders, what became of the codes they were made with follows from what they are now."""
     order_ids = set(order_ids)
     orders = Order.objects.for_store(store).filter(pk__in=order_ids).exclude(coupon_codes=[]).order_by("pk")
-    fields = ["store_id", "status", "is_paid", "deleted_at", "coupon_codes", "coupon_lines", "prices_include_tax"]
+    fields = [
+        "store_id",
+        "status",
+        "is_paid",
+        "deleted_at",
+        "coupon_codes",
+        "coupon_lines",
+        "prices_include_tax",
+        "currency",
+    ]
     orders = list(orders.only(*fields))
     by_code = {code.upper(): order for order in orders for code in order.coupon_codes}
     rows = _held(Redemption.objects.for_store(store).filter(Q(code__in=by_code) | Q(order__in=order_ids)))
@@ -146,8 +168,9 @@ def follow(store: Store, order_ids: Iterable[int]) -> None:
             continue
         if order.deleted_at or order.status in FREES:
             _free(redemption)
-        elif order.is_paid or order.status == REFUNDED:
+        elif order.is_paid or order.status == codes.REFUNDED:
             _use(redemption, order)
+    rests.settle(rows, timezone.now())
 
 
 def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
@@ -159,6 +182,8 @@ def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
             if redemption.state in (State.READY, State.RETURNING):
                 if used[redemption.code]:
                     _was_used(redemption)
+                elif rests.is_split(redemption):
+                    _replace(redemption)
                 else:
                     why = "deleted" if redemption.state == State.READY else "handed back"
                     _give_back(redemption, State.RETURNED)
@@ -169,7 +194,8 @@ def expire(store: Store, at: datetime) -> int:
     """Note the codes whose day has passed, and ask for those whose points come back then; returns how many."""
     due = Redemption.objects.for_store(store).filter(state=State.READY, expires_at__lt=at)
     with transaction.atomic():
-        back = _held(due.filter(terms__returns_expired=True).exclude(code=""))
+        whole = due.filter(rest_of=None, rests=None)
+        back = _held(whole.filter(terms__returns_expired=True).exclude(code=""))
         for redemption in back:
             redemption.store = store
             _ask_for_it(redemption, at)
@@ -182,10 +208,13 @@ def _use(redemption, order):
         _move(redemption, State.USED, "order")
     if redemption.is_credit:
         return _settle(redemption, order)
-    is_refunded = order.status == REFUNDED and redemption.order_id == order.pk
+    if redemption.is_gift:
+        # What was spent of it comes back to whoever has it: `rests`.
+        return
+    is_refunded = order.status == codes.REFUNDED and redemption.order_id == order.pk
     if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
         _give_back(redemption, State.USED)
-        _tell(redemption, RETURNED_MAIL, why="gift" if redemption.is_gift else "refunded")
+        _tell(redemption, RETURNED_MAIL, why="refunded")
 
 
 def _was_used(redemption):
@@ -199,7 +228,7 @@ def _settle(redemption, order):
     """Of store credit the order keeps what it used, and nothing once all of it is refunded."""
     if redemption.order_id != order.pk or redemption.state != State.USED:
         return
-    is_refunded = order.status == REFUNDED
+    is_refunded = order.status == codes.REFUNDED
     back = _back(redemption, 0 if is_refunded else codes.used_of(redemption, order))
     if back is not None:
         redemption.returned = back
@@ -220,7 +249,7 @@ def _is_all_back(redemption) -> bool:
 
 def _free(redemption):
     """The order came to nothing, and to the shop the code is as good as new."""
-    if redemption.order_id is None:
+    if redemption.order_id is None and not _is_free_again(redemption):
         return
     redemption.order = None
     if redemption.returned_id and redemption.is_credit:
@@ -230,16 +259,34 @@ def _free(redemption):
     elif redemption.returned_id:
         _move(redemption, State.RETURNED, "order")
         codes.take_back(redemption, redemption.code)
-    elif (
-        Coupon.objects.for_store(redemption.store)
-        .filter(code__iexact=redemption.code, deleted_at__isnull=False)
-        .exists()
-    ):
+    elif redemption.is_gift and (_is_deleted(redemption) or _has_passed(redemption, timezone.now())):
+        # It works no more, and the giver's points are not what its recipient has spent.
+        _move(redemption, State.REPLACED, "order")
+    elif _is_deleted(redemption):
         redemption.save(update_fields=["order"])
         _give_back(redemption, State.RETURNED)
         _tell(redemption, RETURNED_MAIL, why="deleted")
     else:
         _move(redemption, _unused(redemption), "order")
+
+
+def _is_free_again(redemption) -> bool:
+    """Of a gift card's code that the shop said was used, by an order that was never paid: to the shop it can be used again."""
+    if not redemption.is_gift or redemption.state != State.USED:
+        return False
+    return not Order.objects.for_store(redemption.store).with_coupon(redemption.code).exclude(_freed()).exists()
+
+
+def _is_deleted(redemption) -> bool:
+    coupons = Coupon.objects.for_store(redemption.store).filter(code__iexact=redemption.code)
+    return coupons.filter(deleted_at__isnull=False).exists()
+
+
+def _replace(redemption):
+    """A code of a gift card is gone unused while others of the card are or were used: no points come back, but another code comes if one is owed."""
+    if redemption.state in (State.READY, State.RETURNING):
+        _move(redemption, State.REPLACED)
+        rests.settle([redemption], timezone.now())
 
 
 def _freed() -> Q:
@@ -296,7 +343,7 @@ def _held(rows: QuerySet) -> list[Redemption]:
     accounts = Account.objects.filter(pk__in=rows.values("account")).order_by("pk")
     if not list(accounts.select_for_update(no_key=True).values_list("pk", flat=True)):
         return []
-    rows = rows.select_related("account__customer__joined_to", "entry", "returned").order_by("pk")
+    rows = rows.select_related("account__customer__joined_to", "entry", "returned", "rest_of").order_by("pk")
     return list(rows.select_for_update(no_key=True, of=["self"]))
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from crm.stores import formats, sheets
 from crm.stores.staff import ReadOnlyAdmin, Role
 
-from .. import charts, credit, liability
+from .. import charts, credit, gifts, liability
 from ..models import ProgramLiability
 
 
@@ -81,8 +81,15 @@ def figures(found: liability.Liability) -> list[tuple[str, str]]:
     if found.overdrawn:
         rows.append((_("Below zero: owed by customers"), shown(found.program, found.overdrawn)))
     # Money, and another debt: none of the sums above has any of it.
-    owed = credit.outstanding(found.program.store)
-    return rows + [(_("Store credit, apart from points"), formats.money(sum.amount, sum.currency)) for sum in owed]
+    store = found.program.store
+    return [
+        *rows,
+        *((_("Store credit, apart from points"), formats.money(*sum)) for sum in credit.outstanding(store)),
+        *(
+            (_("Gift cards not used yet, apart from points"), formats.money(*sum))
+            for sum in gifts.outstanding(store, found.at)
+        ),
+    ]
 
 
 def basis(found: liability.Liability) -> str:
@@ -152,6 +159,7 @@ def table(found: liability.Liability) -> list[list[object]]:
         *head,
         *([name, points, program.worth(points)] for name, points in sums),
         *([_("Store credit"), sum.currency, sum.amount] for sum in credit.outstanding(program.store)),
+        *([_("Gift cards"), sum.currency, sum.amount] for sum in gifts.outstanding(program.store, found.at)),
         [_("Expected use"), f"{found.share:.4f}", found.basis.label],
         [],
         [_("Expires in"), _("Points"), _("Worth")],

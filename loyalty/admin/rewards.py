@@ -29,6 +29,10 @@ COLOURS = {
 }
 
 
+def _money(redemption):
+    return formats.money(redemption.terms["amount"], redemption.terms["currency"])
+
+
 # What is said in each language, and how long it may be.
 SAID = {"name": (_("Name"), 80), "description": (_("Description"), 300)}
 
@@ -146,7 +150,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         "created_at",
         "store",
     ]
-    list_select_related = ["account__customer", "store", "gift__mail"]
+    list_select_related = ["account__customer", "store", "rest_of"]
     list_filter = [("store", StoreFilter), "state"]
     # The whole of a code: a part of it would let somebody try letter after letter.
     search_fields = ["=code", "account__customer__email", "gift__recipient"]
@@ -156,10 +160,10 @@ class RedemptionAdmin(ReadOnlyAdmin):
     list_per_page = 50
     fields = [
         "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "error", "expires_at", "order_link", "gift_shown",
-        "created_at",
+        "codes_shown", "created_at",
     ]  # fmt: skip
     readonly_fields = [
-        "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown",
+        "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown", "codes_shown",
     ]  # fmt: skip
 
     def get_queryset(self, request):
@@ -186,17 +190,36 @@ class RedemptionAdmin(ReadOnlyAdmin):
 
     @display(description=_("Reward"))
     def reward_shown(self, redemption):
-        return rewards.words(redemption.terms)
+        said = rewards.words(redemption.card.terms)
+        return (
+            _("%(money)s left of: %(card)s") % {"money": _money(redemption), "card": said}
+            if redemption.rest_of
+            else said
+        )
 
     @display(description=_("Gift for"))
     def gift_shown(self, redemption):
         if not redemption.is_gift:
             return "–"
-        gift = redemption.gift
+        gift = redemption.card.gift
         return " · ".join(filter(None, [gift.recipient, str(Gift.Delivery(gift.delivery).label), gift.message]))
+
+    @display(description=_("Codes of the gift card"))
+    def codes_shown(self, redemption):
+        """All of them, with what each is or was worth."""
+        if not redemption.is_gift:
+            return "–"
+        card = redemption.card
+        lines = []
+        for row in [card, *card.rests.select_related("order").order_by("pk")]:
+            row.is_ones_own = redemption.is_ones_own
+            lines.append((self.code_shown(row), _money(row), row.get_state_display(), self.order_link(row)))
+        return format_html_join("", "{} · {} · {} · {}<br>", lines)
 
     @display(description=_("Points or credit"))
     def points_shown(self, redemption):
+        if redemption.rest_of_id:
+            return "–"
         return units.shown(redemption.points, redemption.account.unit)
 
     @display(description=_("State"), label=COLOURS, ordering="state")

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from crm.rest.keys import HasScope
 
-from .. import credit, liability, programs
+from .. import credit, gifts, liability, programs
 
 
 class SumSerializer(serializers.Serializer):
@@ -59,6 +59,7 @@ class LiabilitySerializer(serializers.Serializer):
     expires_later = SumSerializer()
     never_expires = SumSerializer(help_text=_("Without a day of expiry, pending points among them"))
     credit = CreditSumSerializer(many=True, help_text=_("Store credit outstanding; in none of the sums of points"))
+    gift_cards = CreditSumSerializer(many=True, help_text=_("What gift cards can still be used for; in no other sum"))
 
 
 EXAMPLE = {
@@ -73,7 +74,7 @@ EXAMPLE = {
     }],
     "expiring": [{"month": "2026-11", "points": 12400, "worth": "124.00"}],
     "expires_later": {"points": 250000, "worth": "2500.00"}, "never_expires": {"points": 40500, "worth": "405.00"},
-    "credit": [{"amount": "1250.00", "currency": "EUR"}],
+    "credit": [{"amount": "1250.00", "currency": "EUR"}], "gift_cards": [{"amount": "300.00", "currency": "EUR"}],
 }  # fmt: skip
 
 
@@ -125,7 +126,10 @@ def _as_json(found: liability.Liability) -> dict:
         "expiring": [{"month": f"{row.month:%Y-%m}", **both(row.points)} for row in found.expiring],
         "expires_later": both(found.expires_later),
         "never_expires": both(found.never_expires),
-        "credit": [
-            {"amount": f"{sum.amount:f}", "currency": sum.currency} for sum in credit.outstanding(found.program.store)
-        ],
+        "credit": _sums(credit.outstanding(found.program.store)),
+        "gift_cards": _sums(gifts.outstanding(found.program.store, found.at)),
     }
+
+
+def _sums(owed: list[credit.Money]) -> list[dict]:
+    return [{"amount": f"{sum.amount:f}", "currency": sum.currency} for sum in owed]

@@ -3,6 +3,7 @@
 import uuid
 
 import django_filters as filters
+from django.db.models import Prefetch
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
@@ -15,7 +16,7 @@ from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 from crm.stores.models import ApiKey
 
-from .. import gifts, redeeming, redemptions, rewards
+from .. import gifts, redeeming, redemptions, rests, rewards
 from ..models import Account, Gift, Redemption, Reward
 from .of_customers import ForCustomerSerializer, OfAccountFilter
 
@@ -51,18 +52,50 @@ def _reads_money(serializer) -> bool:
     return serializer.context["view"].has_scope(ApiKey.Scope.CREDIT_READ)
 
 
+def _code(serializer, redemption) -> str | None:
+    if redemption.is_gift and not _reads_money(serializer):
+        return None
+    return None if redemption.state in (Redemption.State.PENDING, Redemption.State.FAILED) else redemption.code or None
+
+
+class RestSerializer(serializers.ModelSerializer):
+    """Another code of a gift card, for what an order left of it."""
+
+    code = serializers.SerializerMethodField()
+    amount = serializers.CharField(source="terms.amount", read_only=True)
+
+    class Meta:
+        model = Redemption
+        fields = ["code", "amount", "state", "expires_at", "order", "error", "created_at"]
+
+    def get_code(self, rest) -> str | None:
+        return _code(self, rest)
+
+
 class GiftSerializer(serializers.ModelSerializer):
     delivery = serializers.ChoiceField(Gift.Delivery.choices, read_only=True)
+    spent = serializers.SerializerMethodField(help_text=_("What paid orders took off with its codes"))
+    left = serializers.SerializerMethodField(help_text=_("What its codes can still take off"))
+    rests = RestSerializer(
+        source="redemption.rests", many=True, read_only=True,
+        help_text=_("Its codes after the first one, each for what an order left; the oldest first"),
+    )  # fmt: skip
     url = serializers.SerializerMethodField(
         help_text=_("A page that shows the code to whoever has the link; null for a key without credit:read")
     )
 
     class Meta:
         model = Gift
-        fields = ["sender", "recipient", "message", "delivery", "url"]
+        fields = ["sender", "recipient", "message", "delivery", "url", "spent", "left", "rests"]
 
     def get_url(self, gift) -> str | None:
         return gifts.url(gift) if _reads_money(self) else None
+
+    def get_spent(self, gift) -> str:
+        return f"{rests.standing(gift.redemption).spent:f}"
+
+    def get_left(self, gift) -> str:
+        return f"{rests.standing(gift.redemption).left:f}"
 
 
 class RedemptionSerializer(serializers.ModelSerializer):
@@ -88,11 +121,7 @@ class RedemptionSerializer(serializers.ModelSerializer):
         }
 
     def get_code(self, redemption) -> str | None:
-        if redemption.is_gift and not _reads_money(self):
-            return None
-        return (
-            None if redemption.state in (Redemption.State.PENDING, Redemption.State.FAILED) else redemption.code or None
-        )
+        return _code(self, redemption)
 
 
 class WishSerializer(serializers.Serializer):
@@ -142,8 +171,10 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Redemption.objects.filter(account__unit=Account.Unit.POINTS).select_related(
-        "account__customer", "gift__mail"
+    queryset = (
+        Redemption.objects.filter(account__unit=Account.Unit.POINTS, rest_of=None)
+        .select_related("account__customer", "gift__mail", "order")
+        .prefetch_related(Prefetch("rests", Redemption.objects.select_related("order").order_by("pk")))
     )
     serializer_class = RedemptionSerializer
     filterset_class = RedemptionFilter

@@ -265,7 +265,10 @@ class Reward(models.Model):
 
 
 class Redemption(models.Model):
-    """A reward that a customer took, or store credit that became a code: what was spent for it, and the code that the shop gives."""
+    """A reward that a customer took, or store credit that became a code: what was spent for it, and the code that the shop gives.
+
+    What an order leaves of a gift card is another one (`rest_of`), for which nothing was spent.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", _("On its way")
@@ -276,16 +279,21 @@ class Redemption(models.Model):
         GIVEN = "given", _("Given")
         EXPIRED = "expired", _("Expired")
         FAILED = "failed", _("Failed")
+        # Of a gift card's code that is gone: others have what it was worth.
+        REPLACED = "replaced", _("Replaced")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
     account = models.ForeignKey(
         Account, models.RESTRICT, related_name="redemptions", db_index=False, verbose_name=_("account")
     )
-    # Empty of a code that store credit was turned into.
+    # Empty of a code that store credit was turned into, and of the rest of a gift card.
     reward = models.ForeignKey(
         Reward, models.RESTRICT, null=True, blank=True, related_name="redemptions", verbose_name=_("reward")
     )
-    # Of the form or request it came by: the same one again is the same redemption.
+    rest_of = models.ForeignKey(
+        "self", models.CASCADE, null=True, related_name="rests", verbose_name=_("rest of the gift card")
+    )
+    # Of the form or request it came by: the same one again is the same redemption. Of a rest, which one of its card's it is.
     key = models.UUIDField(default=uuid.uuid4, editable=False)
     # The reward as it was.
     terms = models.JSONField(_("terms"))
@@ -317,9 +325,11 @@ class Redemption(models.Model):
             models.UniqueConstraint(fields=["store", "code"], condition=~Q(code=""), name="redemption_code_once"),
             models.CheckConstraint(
                 # A code that was used gives back, too, when its order is refunded, or what the order left of it.
-                condition=Q(state__in=["used", "returning"])
-                | Q(state__in=["failed", "returned"], returned__isnull=False)
-                | ~Q(state__in=["failed", "returned"]) & Q(returned=None),
+                # Points come back for the card, and never for a rest of it.
+                condition=Q(rest_of__isnull=False, returned=None, entry=None)
+                | Q(rest_of=None) & Q(state__in=["used", "returning"])
+                | Q(rest_of=None, state__in=["failed", "returned"], returned__isnull=False)
+                | ~Q(state__in=["failed", "returned"]) & Q(rest_of=None, returned=None),
                 name="redemption_gives_back_or_not",
             ),
         ]
@@ -352,6 +362,11 @@ class Redemption(models.Model):
     def is_gift(self) -> bool:
         """A code for anybody who has it; `gift` says for whom."""
         return self.terms["kind"] == Reward.Kind.GIFT_CARD
+
+    @property
+    def card(self) -> "Redemption":
+        """The gift card that this is the rest of, or itself."""
+        return self.rest_of or self
 
     @property
     def words(self) -> str:

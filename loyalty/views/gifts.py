@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from crm.portal import access
 from crm.stores import links
 
-from .. import gifts
+from .. import gifts, rests
 from ..models import Redemption
 
 
@@ -25,5 +25,6 @@ def gift(request, token):
     row = found.redemption
     is_over = row.state == Redemption.State.READY and row.expires_at and row.expires_at < timezone.now()
     conditions = gifts.conditions(row, get_language() or found.language)
-    context = {"gift": found, "row": row, "state": "expired" if is_over else row.state, "conditions": conditions}
+    state = "expired" if is_over else row.state
+    context = {"gift": found, "row": row, "state": state, "conditions": conditions, "standing": rests.standing(row)}
     return render(request, "loyalty/gift_page.html", context)

@@ -46,7 +46,7 @@ def points(request, slug):
             "goal": goal,
             "goal_price": goal and summary.balance + goal.missing,
             "codes": Redemption.objects.for_store(store)
-            .filter(account__in=summary.accounts, state=Redemption.State.READY)
+            .filter(account__in=summary.accounts, state=Redemption.State.READY, rest_of=None)
             .count(),
             "progress": progress,
             "lines": statements.lines(summary.accounts, size=NEWEST)[0],

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from crm.portal.access import customer_required
 
-from .. import credit, gifts, members, programs, redeeming, redemptions, rewards
+from .. import credit, gifts, members, programs, redeeming, redemptions, rests, rewards
 from ..accounts import account_of
 from ..forms import GiftForm
 from ..models import Account, Redemption, Reward
@@ -83,7 +83,7 @@ def _confirm(request, reward, at, form):
 @customer_required
 def code(request, slug, redemption):
     """One code, large enough to be shown; a POST hands it back."""
-    rows = Redemption.objects.for_store(request.store).filter(account__customer__in=request.customers)
+    rows = Redemption.objects.for_store(request.store).filter(account__customer__in=request.customers, rest_of=None)
     row = get_object_or_404(rows, pk=redemption)
     error = ""
     if request.method == "POST":
@@ -106,7 +106,7 @@ def code(request, slug, redemption):
     if row.gives_credit:
         context["is_whole"] = row.state == Redemption.State.GIVEN and credit.is_whole(row)
     if row.is_gift:
-        context["link"] = gifts.url(row.gift)
+        row.standing, context["link"] = rests.standing(row), gifts.url(row.gift)
     page = "credit_code" if row.is_credit else "gift" if row.is_gift else "code"
     return render(request, f"loyalty/{page}.html", context, status=409 if error else 200)
 
@@ -126,8 +126,11 @@ def _shelf(request, error="", status=200):
             "balance": account.balance if account else 0,
             "offers": rewards.offers(request.store, account, timezone.now()),
             "codes": Redemption.objects.for_store(request.store)
-            .filter(account__customer__in=request.customers, account__unit=Account.Unit.POINTS)
-            .select_related("gift__mail")
+            .filter(account__customer__in=request.customers, account__unit=Account.Unit.POINTS, rest_of=None)
+            .select_related("gift__mail", "order")
+            .prefetch_related("rests__order")
             .order_by("-pk")[:50],
         }
+        for row in context["codes"]:
+            row.standing = rests.standing(row) if row.is_gift else None
     return render(request, "loyalty/rewards.html", context, status=status)

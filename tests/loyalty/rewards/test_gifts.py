@@ -20,13 +20,13 @@ from loyalty.models import Gift, Redemption
 from tests.factories import (
     make_account,
     make_customer,
-    make_order,
     make_program,
     make_reward,
     make_staff,
     make_store,
     sign_in,
 )
+from tests.loyalty.credit.making import change, order_with
 
 from .taking import at_once, balance, nothing_happened, redeem, token_on, words
 from .test_killed import Deaths, come_to_rest
@@ -86,8 +86,7 @@ def test_a_card_is_made_mailed_shown_and_used(client, at_shop, shop):
     drain.drain_all()
     assert len(mail.outbox) == 2
 
-    order = make_order(at_shop.store, status="processing", is_paid=True, coupon_codes=[redemption.code.lower()])
-    redemptions.follow(at_shop.store, [order.pk])
+    change(order_with(redemption, "500.00"))
     assert "has been used" in words(client.get(page))
     assert redemption.code not in client.get(page).content.decode()
 
@@ -278,18 +277,6 @@ def test_the_page_says_when_there_is_nothing_to_use_any_more(client, account):
     assert client.post(f"/g/{page}").status_code == 405
 
 
-def test_points_come_back_when_the_order_of_the_card_is_refunded(account):
-    redemption = ready(account)
-    order = make_order(account.store, status="processing", is_paid=True, coupon_codes=[redemption.code.lower()])
-    redemptions.follow(account.store, [order.pk])
-    type(order).objects.update(status="refunded")
-    redemptions.follow(account.store, [order.pk])
-
-    assert balance(account) == 250
-    message = Message.objects.get(kind="reward-returned")
-    assert message.context["why"] == "gift"
-
-
 @pytest.mark.parametrize("who", ["giver", "recipient"])
 def test_an_erased_person_is_in_no_gift(account, who):
     ready(account, message="For your new home")
@@ -333,7 +320,9 @@ def test_a_program_gives_a_card(api_client, account):
     made = first.json()
     assert (first.status_code, again.json(), refused.status_code) == (201, made, 400)
     url = made["gift"].pop("url")
-    assert made["gift"] == {"sender": "Asha Kulkarni", "recipient": FRIEND, "message": "Hi", "delivery": "waiting"}
+    money = {"spent": "0.00", "left": "500.00", "rests": []}
+    said = {"sender": "Asha Kulkarni", "recipient": FRIEND, "message": "Hi", "delivery": "waiting"}
+    assert made["gift"] == said | money
     assert "/g/" in url
     assert balance(account) == 150
 

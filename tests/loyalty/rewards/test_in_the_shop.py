@@ -9,6 +9,7 @@ from django.utils import timezone
 from crm.orders.models import Customer
 from crm.woocommerce import sync
 from crm.work import drain
+from loyalty import gifts
 from loyalty.models import Redemption
 from postpurchase.demo import server
 from tests.factories import make_account, make_program, make_reward, make_store
@@ -60,3 +61,23 @@ def test_points_come_back_when_the_shop_refunds_all_of_the_order(sold):
 
     assert shop.order(order["id"])["status"] == "refunded"
     assert balance(account) == 250
+
+
+def test_a_gift_card_pays_two_orders(sold):
+    shop, account = sold
+    card = redeem(account, make_reward(account.store, 100, kind="gift_card", amount=5000), gift=gifts.Wish("", ""))
+    drain.drain_all()
+    order = buy(shop, account, card.code)
+    took = Decimal(order["coupon_lines"][0]["discount"])
+    rest = card.rests.get()
+    assert Decimal(rest.terms["amount"]) == 5000 - took > 0
+    buy(shop, account, rest.code)
+    rest.refresh_from_db()
+    assert (rest.state, Decimal(card.rests.latest("pk").terms["amount"])) == (Redemption.State.USED, 5000 - 2 * took)
+
+    shop.refund(order["id"])
+    follow(account)
+
+    back = card.rests.latest("pk")
+    assert (Decimal(back.terms["amount"]), shop.coupon_by_code(back.code)["usage_count"]) == (took, 0)
+    assert balance(account) == 150

@@ -1,0 +1,109 @@
+"""What an order leaves of a gift card is another code. The shop spends a coupon whole, so the rest has to become a coupon of its own.
+
+It is not asked what happened. What a card's codes have taken off and may still take off is added up; what is missing to what the card was
+given for becomes a code, and what is too much is taken back from codes that nobody has used.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Q
+from django.utils import timezone
+
+from . import codes, units
+from .models import Redemption
+from .returning import GRACE
+
+State = Redemption.State
+# Of the currency's smallest unit: less than this is what a shop's rounding may leave of a card that was spent.
+LEAST = 2
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A gift card as it stands: money in its currency, and the codes that can be used or are on their way."""
+
+    spent: Decimal
+    left: Decimal
+    codes: list[Redemption]
+    is_split: bool
+    # The shop is asked to delete one of the codes; another one comes then.
+    is_changing: bool
+    is_spent: bool
+
+
+def is_split(redemption: Redemption) -> bool:
+    """Whether a gift card has become more than one code."""
+    return redemption.rest_of_id is not None or redemption.is_gift and redemption.rests.exists()
+
+
+def settle(rows: Iterable[Redemption], at: datetime) -> None:
+    """Let the codes of the gift cards among these be worth what the cards were given for. Their accounts are held by the caller."""
+    for card in sorted({row.rest_of_id or row.pk for row in rows if row.is_gift}):
+        _settle(card, at)
+
+
+def standing(card: Redemption, at: datetime | None = None) -> Standing:
+    """What was spent and what is left. No query if its `order` and its `rests` with theirs were fetched before."""
+    at = at or timezone.now()
+    family = [card, *sorted(card.rests.all(), key=lambda rest: rest.pk)]
+    spent = sum(_costs(row) for row in family if row.state == State.USED)
+    usable = [row for row in family if _is_usable(row, at)]
+    whole, currency = codes.worth(card), card.terms["currency"]
+    left = min(sum(map(codes.worth, usable)), max(whole - spent, 0))
+    return Standing(
+        units.money(spent, currency), units.money(left, currency), usable, is_split=len(family) > 1,
+        is_changing=any(row.state == State.RETURNING for row in family), is_spent=whole - spent < LEAST,
+    )  # fmt: skip
+
+
+def _is_usable(row: Redemption, at: datetime) -> bool:
+    is_coming = row.state == State.PENDING or row.state == State.FAILED and row.rest_of_id is not None
+    return is_coming or row.state == State.READY and not (row.expires_at and row.expires_at < at)
+
+
+def _settle(card_id: int, at: datetime) -> None:
+    rows = Redemption.objects.filter(Q(pk=card_id) | Q(rest_of=card_id)).select_related("order", "store")
+    family = list(rows.select_for_update(no_key=True, of=["self"]).order_by("pk"))
+    card = family[0]
+    is_the_givers = card.returned_id or card.state in (State.PENDING, State.FAILED, State.RETURNED)
+    if is_the_givers or card.store.currency != card.terms["currency"]:
+        return
+    left = codes.worth(card) - sum(map(_costs, family))
+    if left >= LEAST:
+        _make(card, left, len(family), at)
+    # What is being taken back already is about to cost nothing.
+    left += sum(codes.worth(row) for row in family if row.state == State.RETURNING)
+    for row in reversed(family):
+        if left < 0 and row.state == State.READY:
+            row.state = State.RETURNING
+            row.save(update_fields=["state"])
+            codes.take_back(row, row.code, at)
+            left += codes.worth(row)
+
+
+def _costs(row: Redemption) -> int:
+    """What the code has taken off, or may yet; one that expired had its time. In the currency's smallest unit."""
+    if row.state == State.REPLACED:
+        return 0
+    if row.state != State.USED or row.order is None:
+        return codes.worth(row)
+    is_back = row.order.status == codes.REFUNDED and row.terms.get("returns_refunded")
+    return 0 if is_back else codes.used_of(row, row.order)
+
+
+def _make(card: Redemption, left: int, number: int, at: datetime) -> None:
+    """Owe the shop another code, on the card's conditions and until its last day; what comes back after that can be used for 30 days more."""
+    store, expires_at = card.store, card.expires_at
+    if expires_at and expires_at <= at:
+        expires_at = codes.last_moment(GRACE.days, store, at)
+    amount = f"{units.money(left, card.terms['currency']):f}"
+    rest = Redemption.objects.create(
+        store=store, account_id=card.account_id, rest_of=card, key=uuid.uuid5(card.key, str(number)),
+        terms=card.terms | {"amount": amount, "points": 0, "returns_expired": False}, code=codes.new_code(store),
+        expires_at=expires_at, created_at=at,
+    )  # fmt: skip
+    codes.owe(rest, card.account.customer, at)
