@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('loyalty', '0031_gifts_by_mail'),
+        ('loyalty', '0032_rules_as_functions'),
         ('orders', '0008_what_polls_wait_for'),
         ('stores', '0008_credit_scopes'),
     ]
