@@ -18,12 +18,12 @@ from crm.events.models import Event
 from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 
-from . import ledger, members, programs
+from . import ledger, members, programs, reaching
 from .accounts import tiers_of
 from .ledger import Kind, Posting
 from .limits import Rooms
 from .models import Account, LedgerEntry, Program
-from .reckoning import VOID, Reckoning, kept_on, owner_of
+from .reckoning import VOID, Reckoning, kept_on, owner_of, placed
 from .rules import plain
 from .usable import usable_from
 
@@ -45,18 +45,18 @@ def settle(
     order_ids = set(order_ids)
     if program is None or not order_ids:
         return []
-    opened = order_ids if history else _announced(program, order_ids)
+    opened = dict.fromkeys(order_ids, timezone.now()) if history else _announced(program, order_ids)
     owners = _owners(store, order_ids)
     held = LedgerEntry.objects.filter(order_id__in=order_ids).values_list("order_id", "account__customer_id").distinct()
     holders = {customer_id for _order_id, customer_id in held}
-    earning_orders = opened | {order_id for order_id, _customer_id in held}
+    earning_orders = opened.keys() | {order_id for order_id, _customer_id in held}
     ledger.open_accounts(store, {owner for pk, owner in owners.items() if pk in earning_orders})
-    guests = set(Customer.objects.filter(joined_to__in=owners.values()).values_list("pk", flat=True))
+    guests = _guests(owners.values())
     accounts = ledger.lock(store, {*owners.values(), *holders, *guests})
     if joined := [pk for pk in guests if pk in accounts and (accounts[pk].balance or accounts[pk].pending)]:
         ledger.join(store, joined)
     # Read under the lock: whoever settles the same orders waits, and then finds what was posted.
-    states = _states(store, order_ids, owners, accounts, program, opened, history)
+    states = _states(store, order_ids, owners, accounts, guests, program, opened, history)
     entries = ledger.post_many([posting for state in states for posting in state.departures()])
     for state in states:
         state.add(entries)
@@ -65,11 +65,12 @@ def settle(
     )
 
 
-def _announced(program, order_ids) -> set[int]:
+def _announced(program, order_ids) -> dict[int, datetime]:
+    """The orders that earn, and when their payment became known here."""
     paid = Event.objects.filter(
         store=program.store_id, type="order.paid", order_id__in=order_ids, occurred_at__gte=program.starts_at
     )
-    return set(members.entitled(program, paid).values_list("order_id", flat=True))
+    return dict(members.entitled(program, paid).values_list("order_id", "created_at"))
 
 
 def _owners(store, order_ids) -> dict[int, int]:
@@ -81,7 +82,13 @@ def _owners(store, order_ids) -> dict[int, int]:
     }
 
 
-def _states(store, order_ids, owners, accounts, program, opened, history) -> list["_State"]:
+def _guests(owners) -> dict[int, int]:
+    """Those who were joined to these customers, and to whom."""
+    rows = Customer.objects.filter(joined_to__in=owners).values_list("pk", "joined_to")
+    return {pk: owner for pk, owner in rows if owner}
+
+
+def _states(store, order_ids, owners, accounts, guests, program, opened, history) -> list["_State"]:
     reckoning = Reckoning(store, order_ids, at=timezone.now() if history else None)
     orders = reckoning.orders
     rooms = Rooms(program, orders)
@@ -90,15 +97,39 @@ def _states(store, order_ids, owners, accounts, program, opened, history) -> lis
     posted = LedgerEntry.objects.filter(order__in=orders, kind__in=[Kind.EARN, Kind.REVERSE])
     for entry in posted.select_related("account__customer").order_by("pk"):
         entries[entry.order_id].append(entry)
+    tiers = _tiers(reckoning, accounts, guests, opened)
     states = []
     for order in orders:
         state = _State(order, program, reckoning, rooms, order.pk in opened, entries[order.pk])
         if state.owner_id != owners.get(order.pk):
             raise AccountsChanged(f"order {order.pk}")
-        state.account = accounts.get(state.owner_id)
+        state.account, state.tier = accounts.get(state.owner_id), tiers.get(order.pk, "")
         state.pending, state.usable_from = order.pk in usable, usable.get(order.pk)
         states.append(state)
     return states
+
+
+def _tiers(reckoning, accounts, guests, opened) -> dict[int, str]:
+    """The key of the tier that each order's customer was in when it was placed, and never of one that the order itself has led to.
+
+    A shop's clock that is ahead would have the order come after the lift; but nobody is lifted by what is not known here yet. Somebody
+    who bought as a guest, and became a customer since, has the tier of either.
+    """
+    if not (reckoning.orders and reckoning.book.asks_for_tiers):
+        return {}
+    moments = {
+        order.pk: reckoning.at or min(placed(order), opened.get(order.pk, placed(order))) for order in reckoning.orders
+    }
+    changes = reaching.changes_since(accounts, min(moments.values()))
+    theirs = {pk: [pk] for order in reckoning.orders if (pk := owner_of(order))}
+    for guest, owner in guests.items():
+        theirs.setdefault(owner, []).append(guest)
+    tiers = {}
+    for order in reckoning.orders:
+        held = [accounts[pk] for pk in theirs.get(owner_of(order) or 0, ()) if pk in accounts]
+        then = (reaching.tier_then(account, changes, moments[order.pk]) for account in held)
+        tiers[order.pk] = next(filter(None, then), "")
+    return tiers
 
 
 @dataclass
@@ -112,6 +143,7 @@ class _State:
     opened: bool
     entries: list[LedgerEntry]
     account: Account | None = None
+    tier: str = ""
     left: list[LedgerEntry] = field(default_factory=list)
     # Whether the programme lets points wait, and until when, if that is known.
     pending: bool = False
@@ -157,9 +189,8 @@ class _State:
         if account_id is None or not (self.entries or self._may_open):
             return []
         kept = kept_on(self.entries)
-        tier = self.account.tier if self.account else ""
         room = None if kept else self.rooms.left(self.order)
-        worth = self.reckoning.worth(self.order, tier=tier, room=room, kept=kept)
+        worth = self.reckoning.worth(self.order, tier=self.tier, room=room, kept=kept)
         before = sum(entry.meant for entry in self.entries if self._is_owners(entry))
         points = worth.points - before
         if points == 0 or (points > 0 and not self.program.active):
@@ -215,11 +246,15 @@ def expected(order: Order, program: Program) -> int:
     """The points that settling this order for the first time will post: a mail may be quicker than the ledger."""
     if not program.active or order.currency != program.store.currency or order.customer_id is None:
         return 0
-    if order.pk not in _announced(program, {order.pk}):
+    opened = _announced(program, {order.pk})
+    if order.pk not in opened:
         return 0
     reckoning = Reckoning(program.store, [order.pk])
     found = reckoning.orders[0]
-    tier = Account.objects.points().filter(customer=owner_of(found)).values_list("tier", flat=True).first() or ""
+    owner = owner_of(found)
+    guests = _guests([owner])
+    held = {account.customer_id: account for account in Account.objects.points().filter(customer__in=[owner, *guests])}
+    tier = _tiers(reckoning, held, guests, opened).get(found.pk, "")
     room = Rooms(program, reckoning.orders).left(found)
     return reckoning.worth(found, tier=tier, room=room).points
 

@@ -1,7 +1,7 @@
 """What members have reached within a year: the figures that tiers are decided by, and how far it is to the next. Only reading."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from crm.stores import formats
 
 from . import members
 from .days import midnight, years_later
-from .models import Account, LedgerEntry, Program, Tier, TierStanding
+from .models import Account, LedgerEntry, Program, Tier, TierChange, TierStanding
 from .reckoning import VOID
 
 Measure, Window = Program.Measure, Program.Window
@@ -89,6 +89,20 @@ def year_end(program, at) -> date:
 def reached(tiers: list[Tier], figure: Decimal | int | None) -> Tier | None:
     """The highest of these tiers (the lowest comes first) that a figure reaches."""
     return next((tier for tier in reversed(tiers) if figure is not None and figure >= tier.threshold), None)
+
+
+def changes_since(customers: Iterable[int], at: datetime) -> dict[int, list[TierChange]]:
+    """The changes of tier of each customer after a moment, the oldest first."""
+    changes: dict[int, list[TierChange]] = {}
+    for change in TierChange.objects.filter(customer__in=customers, at__gt=at).order_by("at", "pk"):
+        changes.setdefault(change.customer_id, []).append(change)
+    return changes
+
+
+def tier_then(account: Account, changes: Mapping[int, list[TierChange]], at: datetime) -> str:
+    """The key of the tier that an account's customer was in at a moment: what the first change since has left, else what it is now."""
+    since = (change.was_key for change in changes.get(account.customer_id, ()) if change.at > at)
+    return next(since, account.tier)
 
 
 def progress(program: Program, customers: Iterable[int], at: datetime) -> Progress | None:

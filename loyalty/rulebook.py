@@ -102,6 +102,10 @@ class Rulebook:
     def needs_categories(self) -> bool:
         return any(_by_category(version) for of in (Of.RULE, Of.CAMPAIGN) for version in self.versions[of])
 
+    @cached_property
+    def asks_for_tiers(self) -> bool:
+        return any(version.content["tiers"] for version in self.versions[Of.CAMPAIGN])
+
     def program(self, at: datetime) -> Rule:
         """The programme's terms at a moment; the first it ever had for any before."""
         return _rule(self._program(at))

@@ -218,6 +218,7 @@ def _move(program, moves: list[Move], held: dict[int, TierStanding], at, announc
         TierChange(
             store=store, customer_id=move.customer_id, why=move.why, figure=move.figure, at=at,
             was=held[move.customer_id].tier.name if move.customer_id in held else "",
+            was_key=held[move.customer_id].tier.key if move.customer_id in held else "",
             became=move.tier.name if move.tier else "",
         )
         for move in moves
@@ -241,7 +242,7 @@ def _move(program, moves: list[Move], held: dict[int, TierStanding], at, announc
 
 
 def _mark_accounts(store, moves):
-    """Earning reads the tier's key on the account."""
+    """Earning reads the tier's key on the account, and what it was before in the changes."""
     ledger.open_accounts(store, [move.customer_id for move in moves if move.tier])
     by_key: dict[str, list[int]] = {}
     for move in moves:

@@ -99,6 +99,8 @@ class TierChange(models.Model):
     # Names as they were: a tier may be renamed or deleted.
     was = models.CharField(_("from"), max_length=60, blank=True)
     became = models.CharField(_("to"), max_length=60, blank=True)
+    # Of the tier that was left: orders that were placed before earn by it.
+    was_key = models.CharField(max_length=40, blank=True, editable=False)
     why = models.CharField(_("why"), max_length=10, choices=Why)
     figure = models.DecimalField(_("figure"), max_digits=20, decimal_places=2, null=True)
     at = models.DateTimeField(_("at"), default=now)
