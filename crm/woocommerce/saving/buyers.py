@@ -1,5 +1,6 @@
 """The customers of orders: rows for those who are not held yet."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from crm.orders.models import Customer
@@ -45,12 +46,26 @@ _GUESTS = """
         date_modified_gmt = EXCLUDED.date_modified_gmt
     WHERE held.date_modified_gmt IS NULL OR held.date_modified_gmt <= EXCLUDED.date_modified_gmt
         OR held.date_created_gmt > EXCLUDED.date_created_gmt
-    RETURNING id, date_created_gmt, xmax = 0
+    RETURNING email, coalesce(joined_to_id, id), id, date_created_gmt, xmax = 0
+"""
+# Those that have come later than what is held, so that they were not written.
+_KNOWN_GUESTS = """
+    SELECT email, coalesce(joined_to_id, id) FROM orders_customer
+    WHERE store_id = %(store)s AND woo_id IS NULL AND email = ANY(%(emails)s)
 """
 
 
-def add_buyers(store: Store, items: list[Item]) -> list[tuple[int, datetime | None]]:
-    """Make sure that there is a customer for each order; returns (primary key, first order's date) of new guests."""
+@dataclass
+class Buyers:
+    """The customers of guests' orders by their addresses: themselves, or whom they were joined to."""
+
+    guests: dict[str, int] = field(default_factory=dict)
+    # Primary key and first order's date.
+    new: list[tuple[int, datetime | None]] = field(default_factory=list)
+
+
+def add_buyers(store: Store, items: list[Item]) -> Buyers:
+    """Make sure that there is a customer for each order."""
     registered = sorted({item.row["customer_woo_id"] for item in items} - {0})
     guests: dict[str, dict] = {}
     for item in sorted(items, key=lambda item: item.row["date_modified_gmt"] or ""):
@@ -67,9 +82,14 @@ def add_buyers(store: Store, items: list[Item]) -> list[tuple[int, datetime | No
         if registered:
             cursor.execute(_REGISTERED, {"store": store.pk, "woo_ids": registered})
         if not guests:
-            return []
+            return Buyers()
         cursor.execute(_GUESTS, {"store": store.pk, "guests": encode(list(guests.values())).decode()})
-        return [(pk, created) for pk, created, is_new in cursor.fetchall() if is_new]
+        written = cursor.fetchall()
+        buyers = Buyers({row[0]: row[1] for row in written}, [row[2:4] for row in written if row[4]])
+        if rest := guests.keys() - buyers.guests.keys():
+            cursor.execute(_KNOWN_GUESTS, {"store": store.pk, "emails": list(rest)})
+            buyers.guests.update(cursor.fetchall())
+    return buyers
 
 
 def keep_customers(store: Store, items: list[Item], held: dict[int, Held]) -> set[int]:

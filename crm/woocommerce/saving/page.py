@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from django.db import DataError, IntegrityError, transaction
 
@@ -271,10 +272,11 @@ def upsert(
     *,
     more: dict[str, str] | None = None,
     joins: str = "",
+    parameters: dict[str, Any] | None = None,
 ) -> dict[int, int]:
     """Insert or update rows; returns {woo_id: primary key} of those that were written.
 
-    `more` gives SQL for columns that are not in the JSON, from `joins` onto the record `r`.
+    `more` gives SQL for columns that are not in the JSON, from `joins` onto the record `r`, and `parameters` what these name.
     """
     own = [name for name in mirror.columns if not name.startswith("_")]
     more = more or {}
@@ -301,7 +303,7 @@ def upsert(
         for item in items
     )
     with bound_cursor() as cursor:
-        cursor.execute(sql, {"store": store.pk, "at": at, "rows": rows})
+        cursor.execute(sql, {"store": store.pk, "at": at, "rows": rows} | (parameters or {}))
         return dict(cursor.fetchall())
 
 
