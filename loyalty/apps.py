@@ -57,10 +57,12 @@ class LoyaltyConfig(AppConfig):
             ("credit-returned", "credit_returned", _("Store credit given back")),
         ]:
             kinds.register(name, template=f"loyalty/mail/{template}", label=label, **owed)
-        label = _("Gift card for somebody")
-        kinds.register(gifts.CARD_MAIL, template="loyalty/mail/gift_card", label=label, is_secret=True, **owed)
-        label = _("Rest of a gift card")
-        kinds.register(gifts.REST_MAIL, template="loyalty/mail/gift_rest", label=label, is_secret=True, **owed)
+        to_others = owed | {"purpose": kinds.Purpose.GIFT, "is_secret": True}
+        for name, template, label in [
+            (gifts.CARD_MAIL, "gift_card", _("Gift card for somebody")),
+            (gifts.REST_MAIL, "gift_rest", _("Rest of a gift card")),
+        ]:
+            kinds.register(name, template=f"loyalty/mail/{template}", label=label, **to_others)
         push.on_confirmed("coupon", redemptions.confirmed)
         push.on_refused("coupon", redemptions.refused)
         push.on_confirmed("coupon_removal", redemptions.removed)

@@ -17,10 +17,12 @@ class Purpose(models.TextChoices):
     REVIEW = "review", _("Review requests")
     # News of one's own points, tiers and gifts: for members, and everyone can end it without leaving.
     LOYALTY = "loyalty", _("Points and rewards")
+    # What a customer has the shop send to somebody else, who never asked for it and can end it for good.
+    GIFT = "gift", _("Gifts from others")
 
 
 # What the reader can end with one click.
-STOPPABLE = frozenset({Purpose.MARKETING, Purpose.REVIEW, Purpose.LOYALTY})
+STOPPABLE = frozenset({Purpose.MARKETING, Purpose.REVIEW, Purpose.LOYALTY, Purpose.GIFT})
 # Cheerful mail, which somebody with an open problem is spared.
 HELD = frozenset({Purpose.MARKETING, Purpose.LOYALTY})
 

@@ -21,7 +21,7 @@ from .models import MailboxMessage, Message
 
 PAGE = 50
 # What the page asks about beside news: the field's name and the purpose.
-ASKED = {"reviews": Purpose.REVIEW, "points": Purpose.LOYALTY}
+ASKED = {"reviews": Purpose.REVIEW, "points": Purpose.LOYALTY, "gifts": Purpose.GIFT}
 
 
 def mailbox_only(view):
@@ -76,7 +76,7 @@ def mailbox_html(request, pk):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request, token):
-    """Whether a person wants news, mail about their points, and to be asked for reviews. Looking changes nothing: programs look at every link in a mail."""
+    """Whether a person wants news, mail about their points, gifts from others, and to be asked for reviews. Looking changes nothing: programs look at every link in a mail."""
     try:
         store_id, pk, _extra = links.read(compose.PREFERENCES, token, compose.PREFERENCES_AGE)
     except links.BadLink:
@@ -93,12 +93,12 @@ def preferences(request, token):
         say(store, address, purpose=purpose, source="preferences page", proof=proof)
         return redirect(f"{request.path}?saved={purpose}")
     access.dress(request, store, message.language)
-    context = {
+    wants = {name: not consent.is_refused(store, address, purpose) for name, purpose in ASKED.items()}
+    context = wants | {
         "masked": _masked(address),
         "news": consent.is_given(store, address),
-        "reviews": not consent.is_refused(store, address, Purpose.REVIEW),
-        "points": not consent.is_refused(store, address, Purpose.LOYALTY),
-        "has_points": message.purpose == Purpose.LOYALTY or consent.is_refused(store, address, Purpose.LOYALTY),
+        "has_points": message.purpose == Purpose.LOYALTY or not wants["points"],
+        "has_gifts": message.purpose == Purpose.GIFT or not wants["gifts"],
         "suppressed": gate.is_suppressed(store.pk, address),
         "saved": request.GET.get("saved"),
     }

@@ -30,6 +30,11 @@ def points(monkeypatch):
     monkeypatch.setitem(context.PROVIDERS, "loyalty", lambda store, customer, order: shown)
 
 
+def link_of(message):
+    """Without second and signature, which differ from one making to the next."""
+    return compose.preferences_url(message).rsplit(":", 2)[0]
+
+
 @time_machine.travel(NOW, tick=False)
 def test_the_thank_you_has_greeting_steps_items_total_and_contact(store, order):
     message = outbox.queue(store, "thank-you", "a", order=order)
@@ -48,7 +53,7 @@ def test_the_thank_you_has_greeting_steps_items_total_and_contact(store, order):
         ):
             assert expected in words
     assert 'src="https://masala.example/diya.jpg"' in html
-    assert compose.preferences_url(message) in html and compose.preferences_url(message) in text
+    assert link_of(message) in html and link_of(message) in text
 
 
 def test_points_are_shown_where_an_app_offers_them(points, store, order):
@@ -131,7 +136,7 @@ def test_marketing_carries_one_click_unsubscribe(store, order, news, mailoutbox)
     drain.drain_all()
 
     headers = mailoutbox[0].message()
-    assert headers["List-Unsubscribe"] == f"<{compose.preferences_url(message)}>"
+    assert headers["List-Unsubscribe"].startswith(f"<{link_of(message)}:")
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert "Unsubscribe" in mailoutbox[0].body
 

@@ -1,0 +1,86 @@
+"""Who does not want gifts by mail gets none, with one click and for good; the giver hands the card over and never learns why."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from crm.messaging import consent
+from crm.messaging.kinds import Purpose
+from crm.messaging.models import Consent, Message
+from crm.work import drain
+from loyalty import gifts, tasks
+from tests.factories import make_account, make_customer, make_program, make_store
+from tests.loyalty.credit.making import change, order_with
+
+from .taking import words
+from .test_gifts import FRIEND, ready
+from .test_rests import rest_of
+
+pytestmark = pytest.mark.django_db
+
+
+def mails_to(address):
+    return [message for message in mail.outbox if message.to == [address]]
+
+
+def test_one_click_in_a_gift_mail_ends_them_and_looking_does_not(client, account):
+    first = ready(account)
+    drain.drain_all()
+    [sent] = mails_to(FRIEND)
+    assert "/u/" in sent.body
+    assert "No more gifts by email" in sent.alternatives[0].content
+    link = re.search(r"/u/[^>]+", sent.extra_headers["List-Unsubscribe"])[0]
+    assert sent.extra_headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert "Stop these emails" in words(client.get(link))
+    assert not Consent.objects.exists()
+    for _click in range(2):
+        client.post(link, {"List-Unsubscribe": "One-Click"})
+    assert list(Consent.objects.values_list("email", "purpose", "given")) == [(FRIEND, "gift", False)]
+
+    second = ready(account)
+    change(order_with(first, "200"))
+    rest_of(first)
+    drain.drain_all()
+    tasks.each_hour()
+    drain.drain_all()
+    assert len(mails_to(FRIEND)) == 1
+    assert {gifts.read(gifts.url(card.gift).rstrip("/").rpartition("/")[2]).delivery for card in (first, second)} == {
+        "sent", "undelivered",
+    }  # fmt: skip
+    told = mails_to("asha@mail.example")[-1]
+    assert "give" in told.body or "hand over" in told.body
+    assert not any(word in told.body for word in ("unsubscribed", "does not want", FRIEND))
+
+    page = client.post(link, {"gifts": "on"}, follow=True)
+    assert "We will bring you gifts from others." in words(page)
+    ready(account)
+    drain.drain_all()
+    assert len(mails_to(FRIEND)) == 2
+
+
+def test_the_giver_sees_the_same_as_for_any_mail_that_did_not_arrive(account, visit):
+    consent.withdraw(account.store, FRIEND, source="test", purpose=Purpose.GIFT)
+    refused = ready(account)
+    drain.drain_all()
+    bounced = ready(account, "nobody@friends.example")
+    Message.objects.filter(pk=bounced.gift.mail_id).update(outcome="bounced", state="done", sent_at=timezone.now())
+
+    shown = [
+        re.sub(rf"{FRIEND}|nobody@friends.example|[A-Z]+-\w{{5}}-\w{{5}}", "", words(visit(f"codes/{card.pk}/")))
+        for card in (refused, bounced)
+    ]
+    assert shown[0] == shown[1]
+    assert "Please give the code or the link yourself" in shown[0]
+
+
+def test_a_no_is_for_gifts_of_this_shop_alone(account):
+    other = make_store(slug="tea", name="Tea House")
+    make_program(other)
+    consent.withdraw(account.store, FRIEND, source="test", purpose=Purpose.GIFT)
+    assert not consent.is_refused(account.store, FRIEND, Purpose.REVIEW)
+    ready(make_account(make_customer(other), 250))
+    drain.drain_all()
+
+    assert len(mails_to(FRIEND)) == 1
