@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import connection
 from django.db.models import DecimalField, Exists, OuterRef, Q, Sum
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
@@ -66,6 +67,10 @@ def add(redemption: Redemption, account: Account, customer: Customer, wish: Wish
             validate_email(recipient)
         except ValidationError as error:
             raise CannotSend(_("Please check the email address.")) from error
+        # Givers of other accounts count the same mails: one after the other.
+        with connection.cursor() as cursor:
+            name = f"loyalty.gifts:{store.pk}:{mailboxes.mailbox(recipient) or recipient}"
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
         theirs = Q(recipient=recipient) | mailboxes.same("recipient", recipient)
         since = Gift.objects.for_store(store).filter(created_at__gt=at - DAY)
         sent = since.filter(redemption__account=account).exclude(recipient="").count()

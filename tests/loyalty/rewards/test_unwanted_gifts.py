@@ -10,12 +10,13 @@ from crm.messaging import consent
 from crm.messaging.kinds import Purpose
 from crm.messaging.models import Consent, Message
 from crm.work import drain
-from loyalty import gifts, tasks
+from loyalty import gifts, redeeming, tasks
+from loyalty.models import Gift
 from tests.factories import make_account, make_customer, make_program, make_store
 from tests.loyalty.credit.making import change, order_with
 
-from .taking import words
-from .test_gifts import FRIEND, ready
+from .taking import at_once, balance, words
+from .test_gifts import FRIEND, card_for, give, ready
 from .test_rests import rest_of
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +85,24 @@ def test_a_no_is_for_gifts_of_this_shop_alone(account):
     drain.drain_all()
 
     assert len(mails_to(FRIEND)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_givers_at_once_send_no_more_to_one_mailbox_than_one_after_the_other():
+    store = make_store()
+    make_program(store)
+    givers = [make_account(make_customer(store), 10) for _number in range(12)]
+    reward, turns = card_for(givers[0], 1), iter(range(12))
+
+    def send():
+        number = next(turns)
+        try:
+            # Written otherwise, it is the same mailbox.
+            return give(givers[number], FRIEND.replace("@", f"+{number}@"), reward=reward)
+        except redeeming.CannotSend:
+            return None
+
+    sent = [redemption for redemption in at_once(12, send) if redemption]
+
+    assert len(sent) == gifts.TO_ONE == Gift.objects.count()
+    assert sum(balance(account) for account in givers) == 12 * 10 - gifts.TO_ONE
