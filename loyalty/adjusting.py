@@ -15,7 +15,7 @@ from crm.stores.models import ApiKey, User
 
 from . import credit, joining, paid, units
 from .models import Account, Adjustment, LedgerEntry, Program
-from .posting import Kind, post
+from .posting import Kind, announce_corrections, post
 
 
 class AlreadyDecided(Exception):
@@ -177,7 +177,9 @@ def _post(adjustment: Adjustment, at: datetime | None) -> LedgerEntry:
         account, Kind.ADJUST, adjustment.points, f"{'api' if program else 'staff'}:{adjustment.key}",
         note=adjustment.reason, by=adjustment.asked_by, rule=rule | ({"unit": account.unit} if account.is_credit else {}), at=at,
     )  # fmt: skip
-    if account.is_credit and entry.points > 0:
+    if not account.is_credit:
+        announce_corrections([entry])
+    elif entry.points > 0:
         credit.tell(entry)
     if account.customer.joined_to_id:
         # Asked for before the guest became a customer: it follows what else the guest had.

@@ -14,7 +14,7 @@ class LoyaltyConfig(AppConfig):
         from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import credit, erasing, gifts, paid, redemptions, statements
+        from . import corrections, credit, erasing, gifts, paid, redemptions, statements
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
@@ -51,6 +51,7 @@ class LoyaltyConfig(AppConfig):
             (redemptions.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
             (gifts.READY_MAIL, "gift_ready", _("A gift card is ready, to the giver")),
             (gifts.UNDELIVERED_MAIL, "gift_undelivered", _("A gift card that could not be delivered, to the giver")),
+            (corrections.MAIL, "points_taken", _("Points taken back")),
             (credit.GIVEN_MAIL, "credit_given", _("Store credit given")),
             ("credit-code", "credit_code", _("Code of store credit")),
             ("credit-failed", "credit_failed", _("A code of store credit that the shop could not make")),

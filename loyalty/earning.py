@@ -23,6 +23,7 @@ from .accounts import tiers_of
 from .ledger import Kind, Posting
 from .limits import Rooms
 from .models import Account, LedgerEntry, Program
+from .posting import announce_corrections
 from .reckoning import VOID, Reckoning, kept_on, owner_of, placed
 from .rules import plain
 from .usable import usable_from
@@ -60,9 +61,12 @@ def settle(
     entries = ledger.post_many([posting for state in states for posting in state.departures()])
     for state in states:
         state.add(entries)
-    return entries + ledger.post_many(
+    entries += ledger.post_many(
         [posting for state in states for posting in state.difference(history)], announce=announce
     )
+    if announce:
+        announce_corrections(entries)
+    return entries
 
 
 def _announced(program, order_ids) -> dict[int, datetime]:

@@ -33,6 +33,8 @@ Kind = LedgerEntry.Kind
 # More is a shop's broken amount and no reward for anything; far below what a bigint balance can hold.
 MOST_POINTS = 10**12
 EVENTS = {Kind.EARN: "points.earned", Kind.REDEEM: "points.redeemed", Kind.RETURN: "points.returned"}
+# Rare: recorded by `announce_corrections` and not by the database with each posting.
+CORRECTIONS = {Kind.REVERSE: "points.reversed", Kind.ADJUST: "points.adjusted"}
 # From so many postings on, those that only bring points in go through the set-based function.
 BULK = 4
 
@@ -215,18 +217,31 @@ def _call(function, batch, *parameters) -> list[tuple]:
         return cursor.fetchall()
 
 
+def announce_corrections(entries: Iterable[LedgerEntry]) -> None:
+    """Record `points.reversed` (how many were taken) and `points.adjusted` (with its sign), in the transaction of the posting."""
+    _record([entry for entry in entries if entry.kind in CORRECTIONS and entry.moved])
+
+
 def _announce(entries):
-    told = sorted((entry for entry in entries if entry.kind == Kind.EARN and entry.moved), key=attrgetter("store_id"))
-    for store_id, group in groupby(told, key=attrgetter("store_id")):
+    _record([entry for entry in entries if entry.kind == Kind.EARN and entry.moved])
+
+
+def _record(entries):
+    entries = sorted(entries, key=attrgetter("store_id"))
+    for store_id, group in groupby(entries, key=attrgetter("store_id")):
         recording.record_many(
             Store(pk=store_id),
             [
                 Fact(
-                    EVENTS[Kind.EARN],
+                    (EVENTS | CORRECTIONS)[Kind(entry.kind)],
                     str(entry.pk),
                     customer_id=entry.customer_id,
                     order_id=entry.order_id,
-                    data={"points": entry.moved, "pending": entry.pending, "balance": entry.balance_after},
+                    data={
+                        "points": -entry.moved if entry.kind == Kind.REVERSE else entry.moved,
+                        "pending": entry.pending,
+                        "balance": entry.balance_after,
+                    },
                     occurred_at=entry.created_at,
                 )
                 for entry in group

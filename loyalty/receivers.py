@@ -7,7 +7,19 @@ from django.utils import timezone
 
 from crm.events.subscribing import on
 
-from . import birthdays, earning, ledger, members, occasions, programs, redemptions, referrals, tiers, usable
+from . import (
+    birthdays,
+    corrections,
+    earning,
+    ledger,
+    members,
+    occasions,
+    programs,
+    redemptions,
+    referrals,
+    tiers,
+    usable,
+)
 from .occasions import Fact, Kind
 
 
@@ -126,6 +138,12 @@ def join_points(events):
 def follow_codes(events):
     for store, group in _by_store(events):
         redemptions.follow(store, _orders(group))
+
+
+@on("points.reversed", "points.adjusted")
+def tell_of_points_taken(events):
+    for store, group in _by_store(events):
+        corrections.tell(store, [int(event.key) for event in group])
 
 
 @on("coupon.deleted")

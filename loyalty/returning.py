@@ -9,7 +9,7 @@ from django.utils.timezone import now
 
 from .joining import join
 from .models import Account, LedgerEntry
-from .posting import Kind, Posting, post, post_many
+from .posting import Kind, Posting, announce_corrections, post, post_many
 
 # Points that come back to a lot which has expired meanwhile can be spent for so long.
 GRACE = timedelta(days=30)
@@ -48,7 +48,7 @@ def give_back(
         rule=rule,
         at=at,
     )
-    post_many(_missing(back), at=at)
+    announce_corrections(post_many(_missing(back), at=at))
     if account.customer.joined_to_id:
         join(account.store, [account.customer_id])
     return back

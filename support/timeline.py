@@ -44,6 +44,8 @@ WORDS = {
     "shipment.failed": _("Parcel %(number)s could not be delivered"),
     "shipment.delayed": _("Parcel %(number)s is delayed"),
     "points.earned": _("%(points)s points earned"),
+    "points.reversed": _("%(points)s points taken back"),
+    "points.adjusted": _("Points adjusted by %(points)s"),
     "survey.answered": _("Rated %(product)s %(score)s of 5"),
     "survey.not_received": _("Not received: %(product)s"),
     "review.posted": _("Review published in the shop"),

@@ -219,6 +219,7 @@ def test_no_mail_makes_a_live_node_or_a_header_of_what_somebody_wrote(number):
     said = dict.fromkeys(
         [
             "subject",
+            "title",
             "text",
             "number",
             "product",
@@ -239,6 +240,7 @@ def test_no_mail_makes_a_live_node_or_a_header_of_what_somebody_wrote(number):
     # What only our own code puts in.
     said |= dict.fromkeys(["until", "last_day", "drops_on", "day", "expires"], "2026-07-01")
     said |= {"points": 5, "items": [{"day": "2026-07-01", "points": 5}], "missing": "3", "measure": "spend"}
+    said |= {"left": 5, "why": [words]}
 
     for kind in kinds.KINDS:
         message = outbox.queue(

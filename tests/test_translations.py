@@ -249,6 +249,7 @@ LOYALTY = {
     "referral-rewarded": {},
     "referral-welcome": {},
     "referral-declined": {"friend": "ra•••@mail.example", "reason": "वही फ़ोन"},
+    "points-taken": {"title": "ऑर्डर 1234", "why": ["माफ़ कीजिए"], "left": 7},
     # A code is of Latin letters in every language.
     "credit-code": {"amount": "₹5.00", "code": "22-23456-78923", "expires": "2026-12-31"},
     "credit-failed": {"amount": "₹5.00"},
