@@ -11,7 +11,18 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from crm.orders.models import Customer, LineItem, Order, Product, Refund, RefundLine
+from crm.orders.models import (
+    Category,
+    Coupon,
+    Customer,
+    LineItem,
+    Order,
+    OrderNote,
+    Product,
+    ProductReview,
+    Refund,
+    RefundLine,
+)
 from crm.stores.models import Store
 from postpurchase.demo.server import Demo
 from postpurchase.demo.shop import Refused
@@ -84,13 +95,46 @@ PRODUCT: Fields = {
     "regular_price": lambda row: row["regular_price"] or None,
     "sale_price": lambda row: row["sale_price"] or None,
 }
+VARIATION: Fields = {
+    **{name: PRODUCT[name] for name in ("sku", "type", "status", "date_created_gmt", "date_modified_gmt")},
+    **{name: PRODUCT[name] for name in ("name", "price", "regular_price", "sale_price")},
+    "attributes": plain("attributes"),
+}
+CATEGORY: Fields = {"name": said("name"), "slug": said("slug"), "parent_woo_id": plain("parent")}
+# Without the uses: they move with each order and change no date of the coupon.
+COUPON: Fields = {
+    **{name: plain(name) for name in ("code", "discount_type", "status", "usage_limit", "individual_use", "email_restrictions")},
+    **{name: moment(name) for name in ("date_created_gmt", "date_modified_gmt", "date_expires_gmt")},
+    "description": said("description"),
+    "amount": amount("amount"),
+}  # fmt: skip
+REVIEW: Fields = {
+    **{name: plain(name) for name in ("status", "review", "rating", "verified")},
+    **{name: said(name) for name in ("reviewer", "reviewer_email")},
+    "date_created_gmt": moment("date_created_gmt"),
+    "product_id_in_shop": plain("product_id"),
+}
+NOTE: Fields = {
+    **{name: plain(name) for name in ("author", "note", "customer_note")},
+    "date_created_gmt": moment("date_created_gmt"),
+}
 
 
-def differences(store: Store, demo: Demo, *, besides: Iterable[int] = ()) -> Iterator[str]:
-    """Each thing that is held otherwise than the shop has it, in a sentence. `besides` are numbers of orders not to look at."""
+def differences(
+    store: Store, demo: Demo, *, besides: Iterable[int] = (), since: datetime | None = None
+) -> Iterator[str]:
+    """Each thing that is held otherwise than the shop has it, in a sentence. `besides` are numbers of orders not to look at.
+
+    Of history no notes are read: with `since`, when the shop was connected (by its clock), those of what changed later have to be there.
+    """
     yield from order_differences(store, demo, set(besides))
     yield from row_differences(store, demo, "customer", "customers", Customer, CUSTOMER)
     yield from row_differences(store, demo, "product", "products", Product, PRODUCT)
+    yield from row_differences(store, demo, "variation", "variations", Product, VARIATION)
+    yield from row_differences(store, demo, "category", "categories", Category, CATEGORY)
+    yield from row_differences(store, demo, "coupon", "coupons", Coupon, COUPON)
+    yield from row_differences(store, demo, "review", "reviews", ProductReview, REVIEW)
+    yield from note_differences(store, demo, set(besides), since)
 
 
 def order_differences(store: Store, demo: Demo, besides: set[int]) -> Iterator[str]:
@@ -220,7 +264,7 @@ def refund_lines_differing(number: int, held: dict[int, dict], refund: dict) -> 
 
 
 def row_differences(store: Store, demo: Demo, what: str, table: str, model, fields: Fields) -> Iterator[str]:
-    """Rows without children: customers, products."""
+    """Rows without children: customers, products, their variations."""
     with demo.shop.lock:
         wanted = {}
         for woo_id, row in demo.shop.rows[table].items():
@@ -233,7 +277,7 @@ def row_differences(store: Store, demo: Demo, what: str, table: str, model, fiel
     yield from held_twice(model, store)
     held = model.objects.filter(store=store).exclude(woo_id=None)
     if model is Product:
-        held = held.filter(parent=None)
+        held = held.filter(parent__isnull=what != "variation")
     found = {row.woo_id: row for row in held}
     for woo_id, row in found.items():
         if (row.deleted_at is None) != (woo_id in wanted):
@@ -244,3 +288,25 @@ def row_differences(store: Store, demo: Demo, what: str, table: str, model, fiel
             yield f"{what} {woo_id}: missing"
         else:
             yield from fields_differing(f"{what} {woo_id}", found[woo_id], payload, fields)
+
+
+def note_differences(store: Store, demo: Demo, besides: set[int], since: datetime | None) -> Iterator[str]:
+    """All notes of the orders of which there is any here, and of those that changed since then."""
+    held = OrderNote.objects.filter(store=store, order__deleted_at=None).exclude(order__woo_id__in=besides)
+    found = {note.woo_id: note for note in held.select_related("order")}
+    read = {note.order.woo_id for note in found.values()}
+    with demo.shop.lock:
+        for row in demo.shop.rows["orders"].values():
+            if since and row["status"] not in (*NO_ORDERS, "trash") and is_news(row["date_modified_gmt"], since):
+                read.add(row["id"])
+        numbers = [row["id"] for row in demo.shop.rows["notes"].values() if row["order_id"] in read - besides]
+        wanted = {number: demo.payload("note", number) for number in numbers}
+    yield from (f"note {n}: missing: {demo.shop.rows['notes'][n]['note']}" for n in wanted.keys() - found.keys())
+    yield from (f"note {number}: gone from the shop and still held" for number in found.keys() - wanted.keys())
+    for number in found.keys() & wanted.keys():
+        yield from fields_differing(f"note {number}", found[number], wanted[number], NOTE)
+
+
+def is_news(text: str | None, since: datetime) -> bool:
+    """By the shop's own stamp: whether it happened since the shop was connected."""
+    return bool(text and datetime.fromisoformat(text).replace(tzinfo=UTC) >= since)

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from hashlib import sha256
 
@@ -20,6 +20,8 @@ from loyalty import earning, proof
 from loyalty.models import LedgerEntry, Program
 from postpurchase.demo.server import Demo
 
+from .mirror import is_news
+
 State = DueWork.State
 PAID = ("processing", "completed")
 ROUNDING = {"down": ROUND_FLOOR, "nearest": ROUND_HALF_UP, "up": ROUND_CEILING}
@@ -33,11 +35,6 @@ def work_left(at: datetime) -> Iterator[str]:
             if isinstance(row, Push) and row.outcome == Push.Outcome.REFUSED:
                 continue  # `pushes` judges these
             yield f"{model.__name__} {row.pk} is {row.state}: {row.error.splitlines()[0] if row.error else 'no error'}"
-
-
-def is_news(text: str | None, since: datetime) -> bool:
-    """By the shop's own stamp: whether it happened since the shop was connected."""
-    return bool(text and datetime.fromisoformat(text).replace(tzinfo=UTC) >= since)
 
 
 def events(store: Store, demo: Demo, since: datetime) -> Iterator[str]:

@@ -253,7 +253,7 @@ class Simulation:
         mails = [message.extra_headers["Message-ID"].strip("<>").partition("@")[0] for message in mail.outbox]
         found: Iterator[Any] = chain(
             promises.work_left(self.clock.ours()),
-            mirror.differences(self.store, self.demo),
+            mirror.differences(self.store, self.demo, since=self.since),
             promises.events(self.store, self.demo, self.since),
             promises.points(self.store, self.demo, self.since),
             promises.mails(self.store, mails[self.mails_before :]),

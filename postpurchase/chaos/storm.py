@@ -193,7 +193,7 @@ class World:
         """All that does not hold when everything is at rest."""
         found: Iterator[str] = chain(
             promises.work_left(timezone.now()),
-            mirror.differences(self.store, self.demo),
+            mirror.differences(self.store, self.demo, since=self.since),
             promises.events(self.store, self.demo, self.since),
             promises.points(self.store, self.demo, self.since),
             promises.mails(self.store, self.mailbox.ids),

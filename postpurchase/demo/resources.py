@@ -390,4 +390,9 @@ PAYLOADS: dict[str, Callable[[Call, int], dict]] = {
     "customer": lambda call, row_id: call.render.customer(call.shop.customer(row_id)),
     "product": lambda call, row_id: call.render.product(call.shop.product(row_id)),
     "coupon": lambda call, row_id: call.render.coupon(call.shop.coupon(row_id)),
+    # These have no webhooks.
+    "variation": lambda call, row_id: call.render.variation(call.shop.rows["variations"][row_id]),
+    "category": lambda call, row_id: call.render.category(call.shop.rows["categories"][row_id]),
+    "review": lambda call, row_id: call.render.review(call.shop.review(row_id)),
+    "note": lambda call, row_id: call.render.note(call.shop.rows["notes"][row_id]),
 }

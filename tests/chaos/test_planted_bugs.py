@@ -8,9 +8,9 @@ import pytest
 
 from crm.events import recording
 from crm.messaging.delivery import Mailer
-from crm.orders.models import Order
+from crm.orders.models import Category, Coupon, Order, OrderNote, Product, ProductReview
 from crm.woocommerce import mapping, saving, walks, webhooks
-from crm.woocommerce.pushes.order_notes import OrderNote
+from crm.woocommerce.pushes import order_notes
 from loyalty import earning
 from postpurchase.chaos import simulation
 from postpurchase.demo import faults
@@ -112,8 +112,8 @@ def say_sent_without_sending(patch):
 
 def push_without_looking(patch):
     patch.setattr(faults, "STANDARD", ["no answer after the work"])
-    patch.setattr(OrderNote, "look", lambda self, client, push: None)
-    patch.setattr(OrderNote, "HANGS", timedelta(0))
+    patch.setattr(order_notes.OrderNote, "look", lambda self, client, push: None)
+    patch.setattr(order_notes.OrderNote, "HANGS", timedelta(0))
 
 
 def leave_work_lying(patch):
@@ -163,9 +163,17 @@ def test_what_is_wrong_in_the_mirror_is_named():
         Order.objects.filter(pk=order.pk).update(customer_note="?", billing={}, refunded_total=1)
         order.line_items.update(quantity=77)
         Order.objects.filter(pk=order.pk).update(deleted_at=None)
+        Product.objects.exclude(parent=None).update(regular_price=7)
+        Category.objects.update(slug="?")
+        Coupon.objects.update(amount=7)
+        ProductReview.objects.update(review="?")
+        OrderNote.objects.filter(pk=OrderNote.objects.latest("pk").pk).delete()
+        OrderNote.objects.update(note="?")
 
         run.check()
 
     found = "\n".join(run.outcome.problems)
-    for name in ("customer_note is '?'", "billing is {}", "held as refunded", "quantity is '77'"):
+    order_says = ("customer_note is '?'", "billing is {}", "held as refunded", "quantity is '77'")
+    others_say = ("regular_price is '7", "slug is '?'", "amount is '7", "review is '?'", ": missing", "note is '?'")
+    for name in (*order_says, *others_say):
         assert name in found

@@ -199,9 +199,9 @@ def _hints(store: Store, items: list[Item], held: dict[int, Held]) -> Iterator[t
     """What a change of orders lets one suspect elsewhere: their notes, and accounts that were deleted."""
     for item in items:
         before = held.get(item.woo_id)
-        is_news = datetime.fromisoformat(item.row["date_created_gmt"] or "1970-01-01T00:00:00Z") >= store.announce_from
+        changed = item.row["date_modified_gmt"] or item.row["date_created_gmt"]
         # Of history, notes are read when it changes: one request an order is too much for all of it.
-        if before or is_news:
+        if before or (changed and datetime.fromisoformat(changed) >= store.announce_from):
             yield store.pk, rereads.NOTES, item.woo_id
         if before and not item.row["customer_woo_id"] and (account := Before(*before.extra).customer_woo_id):
             yield store.pk, "customers", account

@@ -87,6 +87,18 @@ def test_notes_are_read_when_their_order_changed_and_not_for_all_of_history(demo
     assert Event.objects.filter(type="order.noted").count() == OrderNote.objects.count() > 1
 
 
+def test_notes_are_read_of_history_that_changed_before_it_was_first_read(demo, shop_store):
+    old, changed = sorted(demo.shop.rows["orders"])[:2]
+    shop_store.announce_from = demo.shop.now().replace(microsecond=0)
+    shop_store.save()
+    demo.shop.set_status(changed, "on-hold")
+
+    sync.run(shop_store)
+
+    read = set(Reread.objects.filter(resource="notes").values_list("woo_id", flat=True))
+    assert changed in read and old not in read
+
+
 def test_several_changes_within_seconds_cost_one_reading(demo, shop, shop_store):
     number = place(shop)
     for status in ("on-hold", "processing", "completed"):
