@@ -46,9 +46,8 @@ def broken_answers(
     Elsewhere.visits.clear()
     trap = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     Thread(target=trap.serve_forever, args=(0.05,), daemon=True).start()
-    trouble = Trouble(
-        seed, share=0.2, kinds=kinds, hang=hang, slow=1.0, elsewhere=f"http://127.0.0.1:{trap.server_port}"
-    )
+    elsewhere = f"http://127.0.0.1:{trap.server_port}"
+    trouble = Trouble(seed, share=0.2, kinds=kinds, hang=hang, slow=1.0, elsewhere=elsewhere, in_turn=True)
     trouble.is_quiet = True
     try:
         with server.running(server.year_shop(seed, customers=orders // 10, orders=orders)) as well:
@@ -73,9 +72,12 @@ def broken_answers(
     own = trouble.waits_asked + trouble.counts["no answer after the work"] * min(hang, TIMEOUT)
     ratio = max(ill["seconds"] - own, 0) / fine["seconds"]
     counts = ", ".join(f"{name} {times}" for name, times in sorted(trouble.counts.items()))
+    never = sorted(set(kinds) - set(trouble.counts))
     return [
         Figure("S4: orders lost, besides what pages left out", len(others), "rows", 0, "lower",
                told(f"{sum(trouble.asked.values())} requests: {counts}", others)),
+        # Few requests are fewer than the kinds.
+        Figure("S4: ways of breaking an answer that never came", len(never), "", 0 if orders >= 1000 else None, "lower", ", ".join(never)),
         Figure("S4: wrong after a comparison", len(left), "rows", 0, "lower", told(f"{len(trouble.withheld)} had been left out", left)),
         # Of few requests, a single wait is most of the time.
         Figure("S4: time, of the same without faults", ratio, "×", 3 if orders >= 1000 else None, "lower",

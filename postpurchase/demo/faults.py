@@ -8,7 +8,7 @@ import email.utils
 import random
 import threading
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -71,7 +71,8 @@ class Trouble:
 
     `share` is the chance that an answer breaks, `kinds` are the ways in which (names from REFUSALS and SPOILERS). `elsewhere` is
     where redirects lead. `busy` is the chance that something happens in the shop before it answers. `hang` is how many seconds an
-    answer that never comes keeps its reader waiting, `slow` how many a slow one takes. While it `is_quiet` all goes well.
+    answer that never comes keeps its reader waiting, `slow` how many a slow one takes. `in_turn` deals the kinds one after the other, so that each
+    comes (with several readers, not at the same request in each run). While it `is_quiet` all goes well.
     """
 
     def __init__(
@@ -84,10 +85,12 @@ class Trouble:
         busy: float = 0.0,
         hang: float = 0.0,
         slow: float = 0.1,
+        in_turn: bool = False,
     ):
         self.seed, self.share, self.kinds = seed, share, list(kinds or STANDARD)
         self.elsewhere, self.busy = elsewhere.rstrip("/"), busy
         self.hang, self.slow = hang, slow
+        self.turns = deque(self.kinds) if in_turn else None
         self.shop: Shop | None = None  # set by the demo that it troubles
         self.is_quiet = False
         self.asked: Counter[tuple] = Counter()
@@ -116,7 +119,9 @@ class Trouble:
                 self.counts["happened while paging"] += 1
             if dice.random() >= self.share:
                 return None
-            kind = dice.choice(self.kinds)
+            kind = dice.choice(self.kinds) if self.turns is None else self.turns[0]
+            if self.turns is not None:
+                self.turns.rotate(-1)
         if refusal := REFUSALS.get(kind):
             self.counts[kind] += 1
             return refusal(self, request, dice)
@@ -131,6 +136,11 @@ class Trouble:
         spoiled = SPOILERS[kind](self, request, response, self.dice(request.path, kind, self.counts[kind]))
         if spoiled is not None:
             self.counts[kind] += 1
+        elif self.turns is not None:
+            # That answer could not be broken in this way: the next one may.
+            with self.lock:
+                self.turns.remove(kind)
+                self.turns.appendleft(kind)
         return spoiled
 
     def asks_to_wait(self, seconds: int, *, as_date: bool) -> tuple[str, str]:

@@ -66,6 +66,16 @@ def test_the_share_decides_how_much_breaks(troubled):
     assert demo.trouble.counts["500"] == statuses[500]
 
 
+def test_in_turn_each_way_comes_before_one_comes_again(troubled):
+    demo, client = troubled(share=1.0, kinds=["total too low", "500", "BOM", "401"], in_turn=True)
+
+    client.send("GET", f"orders/{min(demo.shop.rows['orders'])}")  # has no pages to count wrongly: that waits
+    for _ in range(4):
+        client.send("GET", "orders", per_page=3)
+
+    assert demo.trouble.counts == {"500": 1, "BOM": 1, "401": 1, "total too low": 1}
+
+
 def test_while_it_is_quiet_all_goes_well(troubled):
     demo, client = troubled(share=1.0)
     demo.trouble.is_quiet = True
