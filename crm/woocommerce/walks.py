@@ -75,7 +75,7 @@ def products(walk: Walk) -> None:
 
 
 def variations(walk: Walk, *, everything: bool = False) -> None:
-    """Those of the variable products that changed; a variation that its product does not list any more was deleted."""
+    """Those of the variable products that changed. A variation that its product does not list is asked for: the list may have left it out."""
     state = walk.state
     parents = Product.objects.filter(
         store=walk.store, deleted_at=None, parent=None, type__startswith="variable", woo_id__gt=state.position
@@ -83,16 +83,27 @@ def variations(walk: Walk, *, everything: bool = False) -> None:
     if not walk.is_full and not everything:
         parents = parents.filter(synced_at__gte=state.started_at)
     numbers = list(parents.order_by("woo_id").values_list("woo_id", flat=True))
-    for woo_id, rows in walk.each(lambda client, woo_id: all_of(client, f"products/{woo_id}/variations"), numbers):
+    unlisted: dict[int, int] = {}
+    for parent, rows in walk.each(lambda client, woo_id: all_of(client, f"products/{woo_id}/variations"), numbers):
         if rows is None:
             continue
-        at = timezone.now()
-        with walk.step(position=woo_id) as count:
-            saved = save_products(walk.store, [row | {"parent_id": woo_id, "type": "variation"} for row in rows], at)
-            held = Product.objects.filter(store=walk.store, parent__woo_id=woo_id, deleted_at=None)
-            gone = held.exclude(woo_id__in=[row["id"] for row in rows]).values_list("woo_id", flat=True)
-            saved.updated += mark_deleted(walk.store, "products", gone, at)
-            count(saved, len(rows))
+        held = Product.objects.filter(store=walk.store, parent__woo_id=parent, deleted_at=None)
+        unlisted |= dict.fromkeys(set(held.values_list("woo_id", flat=True)) - {row["id"] for row in rows}, parent)
+        with walk.step(position=parent) as count:
+            count(save_variations(walk.store, parent, rows), len(rows))
+    ask = lambda client, woo_id: one(client, f"products/{unlisted[woo_id]}/variations/{woo_id}")  # noqa: E731
+    for woo_id, row in walk.each(ask, sorted(unlisted)):
+        with walk.step() as count:
+            if row is None:
+                count(Saved(updated=mark_deleted(walk.store, "products", [woo_id], timezone.now())), 0)
+            else:
+                count(save_variations(walk.store, unlisted[woo_id], [row]), 1)
+
+
+def save_variations(store: Store, parent: int, rows: list[dict]) -> Saved:
+    """Save variations that were just seen under their product (its number in the shop)."""
+    named = [row | {"parent_id": parent, "type": "variation"} for row in rows]
+    return save_products(store, named, timezone.now(), revive=True)
 
 
 def customers(walk: Walk) -> None:

@@ -5,7 +5,7 @@ The shop's side is what its REST API answers, read here by hand: a mistake of th
 
 import html
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -121,11 +121,17 @@ NOTE: Fields = {
 
 
 def differences(
-    store: Store, demo: Demo, *, besides: Iterable[int] = (), since: datetime | None = None
+    store: Store,
+    demo: Demo,
+    *,
+    besides: Iterable[int] = (),
+    since: datetime | None = None,
+    hidden_notes: Container[int] = (),
 ) -> Iterator[str]:
     """Each thing that is held otherwise than the shop has it, in a sentence. `besides` are numbers of orders not to look at.
 
-    Of history no notes are read: with `since`, when the shop was connected (by its clock), those of what changed later have to be there.
+    Of history no notes are read: with `since`, when the shop was connected (by its clock), those of what changed later have to be there,
+    besides `hidden_notes`, which the shop has left out of a list: no count tells of them.
     """
     yield from order_differences(store, demo, set(besides))
     yield from row_differences(store, demo, "customer", "customers", Customer, CUSTOMER)
@@ -134,7 +140,9 @@ def differences(
     yield from row_differences(store, demo, "category", "categories", Category, CATEGORY)
     yield from row_differences(store, demo, "coupon", "coupons", Coupon, COUPON)
     yield from row_differences(store, demo, "review", "reviews", ProductReview, REVIEW)
-    yield from note_differences(store, demo, set(besides), since)
+    for text, number in note_differences(store, demo, set(besides), since):
+        if number not in hidden_notes:
+            yield text
 
 
 def order_differences(store: Store, demo: Demo, besides: set[int]) -> Iterator[str]:
@@ -290,8 +298,8 @@ def row_differences(store: Store, demo: Demo, what: str, table: str, model, fiel
             yield from fields_differing(f"{what} {woo_id}", found[woo_id], payload, fields)
 
 
-def note_differences(store: Store, demo: Demo, besides: set[int], since: datetime | None) -> Iterator[str]:
-    """All notes of the orders of which there is any here, and of those that changed since then."""
+def note_differences(store: Store, demo: Demo, besides: set[int], since: datetime | None) -> Iterator[tuple[str, int]]:
+    """What differs, with the note's number: all notes of the orders of which there is any here, and of those that changed since then."""
     held = OrderNote.objects.filter(store=store, order__deleted_at=None).exclude(order__woo_id__in=besides)
     found = {note.woo_id: note for note in held.select_related("order")}
     read = {note.order.woo_id for note in found.values()}
@@ -301,10 +309,14 @@ def note_differences(store: Store, demo: Demo, besides: set[int], since: datetim
                 read.add(row["id"])
         numbers = [row["id"] for row in demo.shop.rows["notes"].values() if row["order_id"] in read - besides]
         wanted = {number: demo.payload("note", number) for number in numbers}
-    yield from (f"note {n}: missing: {demo.shop.rows['notes'][n]['note']}" for n in wanted.keys() - found.keys())
-    yield from (f"note {number}: gone from the shop and still held" for number in found.keys() - wanted.keys())
-    for number in found.keys() & wanted.keys():
-        yield from fields_differing(f"note {number}", found[number], wanted[number], NOTE)
+    for number in found.keys() | wanted.keys():
+        if number not in found:
+            yield f"note {number}: missing: {wanted[number]['note']}", number
+        elif number not in wanted:
+            yield f"note {number}: gone from the shop and still held", number
+        else:
+            for text in fields_differing(f"note {number}", found[number], wanted[number], NOTE):
+                yield text, number
 
 
 def is_news(text: str | None, since: datetime) -> bool:

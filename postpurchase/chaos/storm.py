@@ -244,7 +244,7 @@ def deliveries(world: World, dice: random.Random, orders: int, posts: int) -> tu
     told_of = [(topic, body, False) for topic, body in heard if topic.startswith("order.")]
     dice.shuffle(told_of)
     # Enough for the number that was asked for, with the doubled and the forged ones.
-    told_of = told_of[: int(posts / 1.22)]
+    told_of = told_of[: int(posts / 1.1)]
     kept = [delivery for delivery in told_of if dice.random() >= 0.05]
     bag = kept + [delivery for delivery in kept if dice.random() < 0.30]
     for topic, body, _ in dice.sample(kept, posts // 50):
