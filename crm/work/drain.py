@@ -4,6 +4,7 @@ import logging
 import time
 import traceback
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
@@ -88,13 +89,15 @@ def claim(model: type[DueWork], at: datetime) -> list[DueWork]:
 
 def _claim(model, queryset, at, limit):
     with transaction.atomic():
-        ids = list(
+        found = list(
             queryset.order_by("due_at", "pk")
             .select_for_update(skip_locked=True, of=("self",))
-            .values_list("pk", flat=True)[:limit]
+            .values_list("pk", model.WEIGHT)[:limit]
         )
-        if not ids:
+        if not found:
             return []
+        sums = accumulate(weight for _pk, weight in found)
+        ids = [pk for (pk, _), sum in zip(found, sums, strict=True) if pk == found[0][0] or sum <= model.MAX_WEIGHT]
         model.objects.filter(pk__in=ids).update(
             state=DueWork.State.RUNNING,
             attempts=F("attempts") + 1,

@@ -5,7 +5,7 @@ A table of due work is a model that inherits `DueWork` and says how a batch is d
 """
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -51,6 +51,9 @@ class DueWork(models.Model):
 
     # What a subclass may set.
     BATCH: ClassVar[int] = 100
+    # What a row weighs in memory, in bytes, for tables that hold what others sent: a batch ends before MAX_WEIGHT, whatever its number of rows.
+    WEIGHT: ClassVar[Any] = models.Value(0)
+    MAX_WEIGHT: ClassVar[int] = 16 * 1024 * 1024
     MAX_ATTEMPTS: ClassVar[int] = 6
     # Longer than one batch ever takes; a row whose lease ran out belongs to a process that died.
     LEASE: ClassVar[timedelta] = timedelta(minutes=3)

@@ -42,6 +42,7 @@ class WebhookDelivery(DueWork):
 
     # Half as much work for each as in batches of 100.
     BATCH = 250
+    WEIGHT = models.Func("body", function="octet_length", output_field=models.IntegerField())
 
     FORGET_WHEN_DONE = True
 

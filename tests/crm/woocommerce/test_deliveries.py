@@ -305,3 +305,13 @@ def test_what_is_told_late_of_a_deleted_order_does_not_bring_it_back(shop):
     drain.drain_all()
 
     assert Order.objects.get(woo_id=77).deleted_at
+
+
+def test_a_batch_ends_where_its_bodies_get_too_much_for_the_memory(store, monkeypatch):
+    for number, size in enumerate((30, 8, 8, 8, 30, 1)):
+        make_delivery(store, body=f"{number}".encode() * size, due_at=NOW + timedelta(seconds=number))
+    monkeypatch.setattr(WebhookDelivery, "MAX_WEIGHT", 20)
+
+    batches = [[len(row.body) for row in drain.claim(WebhookDelivery, NOW + timedelta(minutes=1))] for _ in range(4)]
+
+    assert batches == [[30], [8, 8], [8], [30]]
