@@ -66,6 +66,7 @@ class LoyaltyConfig(AppConfig):
             kinds.register(name, template=f"loyalty/mail/{template}", label=label, **to_others)
         push.on_confirmed("coupon", redemptions.confirmed)
         push.on_refused("coupon", redemptions.refused)
+        push.on_withdrawing("coupon", redemptions.withdrawing)
         push.on_confirmed("coupon_removal", redemptions.removed)
         push.on_refused("coupon_removal", redemptions.not_removed)
         schedules.every(60, "gifts, and points of those who left", "loyalty.tasks.each_hour")

@@ -4,6 +4,7 @@ The shop makes the coupon or refuses it, an order is paid with it, its day passe
 give nothing for them any more, and never before it is known that nobody uses the code.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from crm.messaging import outbox
 from crm.orders.models import Coupon, Customer, Order
 from crm.stores import formats, links
 from crm.stores.models import Store
+from crm.woocommerce import push
 from crm.woocommerce.models import Push
 from crm.woocommerce.pushes.coupons import EXISTS
 
@@ -58,7 +60,7 @@ def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
         return redemption
     if redemption.state != State.READY or not redemption.code or _has_passed(redemption, at):
         raise CannotHandBack(_("This code can't be handed back any more."))
-    if Order.objects.for_store(store).with_coupon(redemption.code).exclude(_freed()).exists():
+    if _orders_of(redemption).exists():
         raise CannotHandBack(_("There is an order with this code."))
     if rests.is_split(redemption):
         raise CannotHandBack(_("A part of this gift card has been spent, so it can't be handed back any more."))
@@ -80,8 +82,13 @@ def confirmed(row: Push) -> None:
         # Also one that the shop had refused: staff saw to it, and had it tried again.
         if redemption.state in (State.PENDING, State.FAILED):
             _move(redemption, State.READY)
-            gifts.send_rest(redemption)
             rests.settle([redemption], timezone.now())
+            redemption.refresh_from_db(fields=["state"])
+            # Orders may have moved on while it was made.
+            if redemption.state == State.READY:
+                gifts.send_rest(redemption)
+        elif redemption.state == State.REPLACED:
+            codes.take_back(redemption, redemption.code)
     elif redemption.state == State.PENDING:
         _move(redemption, State.READY)
         if redemption.is_gift:
@@ -105,11 +112,21 @@ def refused(row: Push) -> None:
     if redemption.rest_of_id:
         # It stays owed. Staff see the refusal, and have it tried again.
         _move(redemption, State.FAILED, "error")
+        rests.settle([redemption], timezone.now())
     else:
         _give_back(redemption, State.FAILED)
         _tell(redemption, FAILED_MAIL)
     if row.sent_at is not None:
         codes.take_back(redemption, redemption.code)
+
+
+def withdrawing(row: Push) -> None:
+    """What is left of a gift card is owed. Raises StillOwed."""
+    redemption = _of(row)
+    if redemption and redemption.rest_of_id and redemption.state in (State.PENDING, State.FAILED):
+        raise push.StillOwed(
+            _("This code is what is left of a gift card, which is owed. Have it tried again instead of withdrawing it.")
+        )
 
 
 def removed(row: Push) -> None:
@@ -156,17 +173,22 @@ def follow(store: Store, order_ids: Iterable[int]) -> None:
         "currency",
     ]
     orders = list(orders.only(*fields))
-    by_code = {code.upper(): order for order in orders for code in order.coupon_codes}
+    by_code = defaultdict(list)
+    for order in orders:
+        for code in order.coupon_codes:
+            by_code[code.upper()].append(order)
     rows = _held(Redemption.objects.for_store(store).filter(Q(code__in=by_code) | Q(order__in=order_ids)))
     for redemption in rows:
         redemption.store = store
-        order = by_code.get(redemption.code)
-        if redemption.order_id in order_ids and (order is None or order.pk != redemption.order_id):
+        # Of more orders than one, that which has the code; else one that uses it, before those that came to nothing.
+        known = sorted(by_code[redemption.code], key=lambda one: (one.pk != redemption.order_id, _is_freed(one)))
+        if redemption.order_id in order_ids and (not known or known[0].pk != redemption.order_id):
             # Taken out of the order, which is as if it had never been in.
             _free(redemption)
+        order = known[0] if known else None
         if order is None or redemption.order_id not in (None, order.pk):
             continue
-        if order.deleted_at or order.status in FREES:
+        if _is_freed(order):
             _free(redemption)
         elif order.is_paid or order.status == codes.REFUNDED:
             _use(redemption, order)
@@ -180,7 +202,8 @@ def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
         for redemption in _held(Redemption.objects.for_store(store).filter(code__in=used)):
             redemption.store = store
             if redemption.state in (State.READY, State.RETURNING):
-                if used[redemption.code]:
+                # The count may be of a moment before the order.
+                if used[redemption.code] or _orders_of(redemption).exists():
                     _was_used(redemption)
                 elif rests.is_split(redemption):
                     _replace(redemption)
@@ -203,9 +226,11 @@ def expire(store: Store, at: datetime) -> int:
 
 
 def _use(redemption, order):
-    if redemption.order_id is None and redemption.state not in (State.FAILED, State.RETURNED):
+    # What the shop had refused of a gift card was made after all, if an order has it.
+    is_out = redemption.state == State.FAILED and not redemption.rest_of_id or redemption.state == State.RETURNED
+    if redemption.order_id is None and not is_out:
         redemption.order = order
-        _move(redemption, State.USED, "order")
+        _move(redemption, State.USED, "order", "lost")
     if redemption.is_credit:
         return _settle(redemption, order)
     if redemption.is_gift:
@@ -220,8 +245,7 @@ def _use(redemption, order):
 def _was_used(redemption):
     """So the shop says; the order may be here already."""
     _move(redemption, State.USED)
-    orders = Order.objects.for_store(redemption.store).with_coupon(redemption.code).exclude(_freed())
-    follow(redemption.store, orders.values_list("pk", flat=True))
+    follow(redemption.store, _orders_of(redemption).values_list("pk", flat=True))
 
 
 def _settle(redemption, order):
@@ -252,6 +276,13 @@ def _free(redemption):
     if redemption.order_id is None and not _is_free_again(redemption):
         return
     redemption.order = None
+    has_passed = _has_passed(redemption, timezone.now())
+    # Nobody was told of the one while the other had the code.
+    other = _orders_of(redemption).filter(Q(is_paid=True) | Q(status=codes.REFUNDED)).first()
+    if other or not has_passed:
+        redemption.lost = None
+    if other:
+        return _use(redemption, other)
     if redemption.returned_id and redemption.is_credit:
         # Some of it is back, and to the shop the code is worth all of it again: the rest comes back once it is gone.
         redemption.save(update_fields=["order"])
@@ -259,22 +290,25 @@ def _free(redemption):
     elif redemption.returned_id:
         _move(redemption, State.RETURNED, "order")
         codes.take_back(redemption, redemption.code)
-    elif redemption.is_gift and (_is_deleted(redemption) or _has_passed(redemption, timezone.now())):
+    elif redemption.is_gift and (has_passed or _is_deleted(redemption)):
         # It works no more, and the giver's points are not what its recipient has spent.
-        _move(redemption, State.REPLACED, "order")
+        _move(redemption, State.REPLACED, "order", "lost")
     elif _is_deleted(redemption):
         redemption.save(update_fields=["order"])
         _give_back(redemption, State.RETURNED)
         _tell(redemption, RETURNED_MAIL, why="deleted")
     else:
-        _move(redemption, _unused(redemption), "order")
+        _move(redemption, _unused(redemption), "order", "lost")
+
+
+def _orders_of(redemption) -> QuerySet[Order]:
+    """With the code, and not come to nothing."""
+    return Order.objects.for_store(redemption.store).with_coupon(redemption.code).exclude(_freed())
 
 
 def _is_free_again(redemption) -> bool:
-    """Of a gift card's code that the shop said was used, by an order that was never paid: to the shop it can be used again."""
-    if not redemption.is_gift or redemption.state != State.USED:
-        return False
-    return not Order.objects.for_store(redemption.store).with_coupon(redemption.code).exclude(_freed()).exists()
+    """Of a code that the shop said was used, by an order that was never paid: to the shop it can be used again."""
+    return redemption.state == State.USED and not _orders_of(redemption).exists()
 
 
 def _is_deleted(redemption) -> bool:
@@ -284,9 +318,17 @@ def _is_deleted(redemption) -> bool:
 
 def _replace(redemption):
     """A code of a gift card is gone unused while others of the card are or were used: no points come back, but another code comes if one is owed."""
-    if redemption.state in (State.READY, State.RETURNING):
+    if redemption.state not in (State.READY, State.RETURNING):
+        return
+    if _orders_of(redemption).exists():
+        _was_used(redemption)
+    else:
         _move(redemption, State.REPLACED)
         rests.settle([redemption], timezone.now())
+
+
+def _is_freed(order) -> bool:
+    return order.deleted_at is not None or order.status in FREES
 
 
 def _freed() -> Q:

@@ -50,7 +50,7 @@ def standing(card: Redemption, at: datetime | None = None) -> Standing:
     """What was spent and what is left. No query if its `order` and its `rests` with theirs were fetched before."""
     at = at or timezone.now()
     family = [card, *sorted(card.rests.all(), key=lambda rest: rest.pk)]
-    spent = sum(_costs(row) for row in family if row.state == State.USED)
+    spent = sum(_spent(row) for row in family if row.state == State.USED)
     usable = [row for row in family if _is_usable(row, at)]
     whole, currency = codes.worth(card), card.terms["currency"]
     left = min(sum(map(codes.worth, usable)), max(whole - spent, 0))
@@ -72,38 +72,70 @@ def _settle(card_id: int, at: datetime) -> None:
     is_the_givers = card.returned_id or card.state in (State.PENDING, State.FAILED, State.RETURNED)
     if is_the_givers or card.store.currency != card.terms["currency"]:
         return
+    for row in family:
+        _decide(row, at)
     left = codes.worth(card) - sum(map(_costs, family))
+    newest_first = family[::-1]
+    for row in newest_first:
+        if left < 0 and row.state == State.FAILED:
+            _move(row, State.REPLACED)
+            left += codes.worth(row)
     if left >= LEAST:
         _make(card, left, len(family), at)
-    # What is being taken back already is about to cost nothing.
-    left += sum(codes.worth(row) for row in family if row.state == State.RETURNING)
-    for row in reversed(family):
+    # What is being taken back already is about to cost nothing; and whether there will be what is on its way is not known before the shop has said it.
+    left += sum(codes.worth(row) for row in family if row.state in (State.RETURNING, State.PENDING))
+    for row in newest_first:
         if left < 0 and row.state == State.READY:
-            row.state = State.RETURNING
-            row.save(update_fields=["state"])
+            _move(row, State.RETURNING)
             codes.take_back(row, row.code, at)
             left += codes.worth(row)
 
 
+def _decide(row: Redemption, at: datetime) -> None:
+    """Once the order is known, whether what it leaves of the code comes back. Said once, because the last day passes later."""
+    if row.state != State.USED or row.order is None:
+        return
+    is_in_time = not (row.expires_at and row.expires_at < at)
+    if is_in_time and (row.terms.get("keeps_rest") or _is_back(row)):
+        lost = 0
+    else:
+        lost = codes.worth(row) - codes.used_of(row, row.order) if row.lost is None else row.lost
+    if lost != row.lost:
+        row.lost = lost
+        row.save(update_fields=["lost"])
+
+
 def _costs(row: Redemption) -> int:
-    """What the code has taken off, or may yet; one that expired had its time. In the currency's smallest unit."""
+    """What the code has taken off, or may yet, and what of it is lost; one that expired had its time. In the currency's smallest unit."""
     if row.state == State.REPLACED:
-        return 0
+        return row.lost or 0
+    return min(_spent(row) + (row.lost or 0), codes.worth(row))
+
+
+def _spent(row: Redemption) -> int:
     if row.state != State.USED or row.order is None:
         return codes.worth(row)
-    is_back = row.order.status == codes.REFUNDED and row.terms.get("returns_refunded")
-    return 0 if is_back else codes.used_of(row, row.order)
+    return 0 if _is_back(row) else codes.used_of(row, row.order)
+
+
+def _is_back(row: Redemption) -> bool:
+    return row.order is not None and row.order.status == codes.REFUNDED and bool(row.terms.get("returns_refunded"))
+
+
+def _move(row: Redemption, state: str) -> None:
+    row.state = state
+    row.save(update_fields=["state"])
 
 
 def _make(card: Redemption, left: int, number: int, at: datetime) -> None:
     """Owe the shop another code, on the card's conditions and until its last day; what comes back after that can be used for 30 days more."""
-    store, expires_at = card.store, card.expires_at
-    if expires_at and expires_at <= at:
+    store, expires_at, also = card.store, card.expires_at, {}
+    if expires_at and expires_at < at:
         expires_at = codes.last_moment(GRACE.days, store, at)
+        also["keeps_rest"] = False
     amount = f"{units.money(left, card.terms['currency']):f}"
     rest = Redemption.objects.create(
         store=store, account_id=card.account_id, rest_of=card, key=uuid.uuid5(card.key, str(number)),
-        terms=card.terms | {"amount": amount, "points": 0, "returns_expired": False}, code=codes.new_code(store),
-        expires_at=expires_at, created_at=at,
+        terms=card.terms | {"amount": amount, "points": 0, "returns_expired": False} | also, code=codes.new_code(store), expires_at=expires_at, created_at=at,
     )  # fmt: skip
     codes.owe(rest, card.account.customer, at)

@@ -103,7 +103,11 @@ def conditions(terms: dict) -> list[str]:
             said.append(_("It lasts %(days)s days.") % {"days": number(terms["valid_days"])})
         return said
     if terms["kind"] == Reward.Kind.GIFT_CARD:
-        said.append(_("The code works once: what an order does not use of it comes back as a new code."))
+        said.append(
+            _("The code works once: what an order does not use of it comes back as a new code.")
+            if terms.get("keeps_rest")
+            else _("The code works once: what an order does not use of it is lost.")
+        )
     if terms["minimum_order"]:
         said.append(
             _("For orders of at least %(money)s.") % {"money": money(terms["minimum_order"], terms["currency"])}

@@ -81,8 +81,15 @@ class PushAdmin(ExchangeAdmin):
     @action(description=_("Withdraw"), permissions=["retry"])
     def withdraw_selected(self, request, queryset):
         at = timezone.now()
-        done = sum(push.withdraw(row, at) for row in queryset)
-        left = len(queryset) - done
+        done = left = 0
+        for row in queryset:
+            try:
+                is_done = push.withdraw(row, at)
+            except push.StillOwed as error:
+                messages.error(request, str(error))
+            else:
+                done += is_done
+                left += not is_done
         if done:
             text = ngettext("%(count)d write is withdrawn.", "%(count)d writes are withdrawn.", done)
             messages.success(request, text % {"count": done})

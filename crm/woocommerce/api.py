@@ -143,7 +143,11 @@ class PushViewSet(StoreScopedReadOnlyViewSet):
     def withdraw(self, request, pk):
         """Have it written no more. Too late for what is in the shop, or may be."""
         row = self.get_object()
-        if not push.withdraw(row, timezone.now()):
+        try:
+            is_done = push.withdraw(row, timezone.now())
+        except push.StillOwed as error:
+            raise serializers.ValidationError(str(error)) from error
+        if not is_done:
             raise serializers.ValidationError(_("It is too late for that."))
         return self._answer(row)
 

@@ -42,6 +42,10 @@ class Refused(Exception):
     """This write can't be; the text tells people why."""
 
 
+class StillOwed(Exception):
+    """This write must not be withdrawn; the text tells people why, and what to do."""
+
+
 class StillAtWork(Exception):
     """The shop does not have it, and may yet make it of a request that left earlier."""
 
@@ -92,6 +96,7 @@ KINDS: dict[str, Kind] = {}
 Hearer = Callable[[Push], None]
 _CONFIRMED: dict[str, list[Hearer]] = defaultdict(list)
 _REFUSED: dict[str, list[Hearer]] = defaultdict(list)
+_WITHDRAWING: dict[str, list[Hearer]] = defaultdict(list)
 
 
 def register(name: str, kind: Kind) -> None:
@@ -112,6 +117,12 @@ def on_refused(kind: str, function: Hearer) -> None:
     """
     if function not in _REFUSED[kind]:
         _REFUSED[kind].append(function)
+
+
+def on_withdrawing(kind: str, function: Hearer) -> None:
+    """Have `function(push)` called before a push of this kind is withdrawn; it raises StillOwed where that can't be."""
+    if function not in _WITHDRAWING[kind]:
+        _WITHDRAWING[kind].append(function)
 
 
 @transaction.atomic
@@ -154,11 +165,15 @@ def queue(
 
 @transaction.atomic
 def withdraw(push: Push, at: datetime) -> bool:
-    """Owe it no more; returns whether that was possible. What may have left already is not withdrawn before its end is known."""
+    """Owe it no more; returns whether that was possible. What may have left already is not withdrawn before its end is known.
+
+    Raises StillOwed.
+    """
     push = Push.objects.select_for_update().get(pk=push.pk)
     is_waiting = push.state == Push.State.DUE and push.sent_at is None
     if not is_waiting and push.state != Push.State.PARKED:
         return False
+    _tell(_WITHDRAWING, push)
     push.state, push.outcome, push.settled_at, push.waits_for_shop = Push.State.DONE, Outcome.WITHDRAWN, at, False
     push.save(update_fields=["state", "outcome", "settled_at", "waits_for_shop"])
     if is_waiting:

@@ -245,23 +245,29 @@ class Reward(models.Model):
     def terms(self) -> dict:
         """What customers agree to."""
         names = {language: said["name"] for language, said in self.translations.items() if said.get("name")}
-        return ({"names": names} if names else {}) | {
-            "kind": self.kind,
-            "name": self.name,
-            "product": self.product and self.product.woo_id,
-            "product_name": self.product.name if self.product else "",
-            "amount": _plain(self.amount),
-            "currency": self.store.currency,
-            "fewest": self.fewest,
-            "most": self.most,
-            "step": self.step,
-            "minimum_order": _plain(self.minimum_order),
-            "individual_use": self.individual_use,
-            "valid_days": self.valid_days,
-            "returns_expired": self.returns_expired,
-            "returns_refunded": self.returns_refunded,
-            "points": self.points,
-        }
+        # Cards from before what is left of them became a code have no such word, and what was agreed then holds for them.
+        rest = {"keeps_rest": True} if self.is_gift else {}
+        return (
+            ({"names": names} if names else {})
+            | rest
+            | {
+                "kind": self.kind,
+                "name": self.name,
+                "product": self.product and self.product.woo_id,
+                "product_name": self.product.name if self.product else "",
+                "amount": _plain(self.amount),
+                "currency": self.store.currency,
+                "fewest": self.fewest,
+                "most": self.most,
+                "step": self.step,
+                "minimum_order": _plain(self.minimum_order),
+                "individual_use": self.individual_use,
+                "valid_days": self.valid_days,
+                "returns_expired": self.returns_expired,
+                "returns_refunded": self.returns_refunded,
+                "points": self.points,
+            }
+        )
 
 
 class Redemption(models.Model):
@@ -313,6 +319,8 @@ class Redemption(models.Model):
     order = models.ForeignKey(
         Order, models.SET_NULL, null=True, related_name="+", db_index=False, verbose_name=_("order")
     )
+    # Of a gift card's code that was used: what its order left of it and nobody gets, in the currency's smallest unit. Empty while that is open.
+    lost = models.PositiveBigIntegerField(_("lost"), null=True, editable=False)
     created_at = models.DateTimeField(_("made at"), default=now)
 
     objects = RewardQuerySet.as_manager()

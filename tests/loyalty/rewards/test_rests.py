@@ -13,7 +13,6 @@ from django.utils import timezone
 from crm.messaging.models import Message
 from crm.orders import erasing
 from crm.orders.models import Coupon
-from crm.woocommerce import push
 from crm.woocommerce.models import Push
 from crm.work import drain
 from loyalty import gifts, proof, redemptions, rests
@@ -169,19 +168,6 @@ def test_what_comes_back_after_the_last_day_can_be_used_for_thirty_days_more(acc
     rest.refresh_from_db()
     assert (back.terms["amount"], rest.state, stands(card)[1:]) == ("200.00", State.EXPIRED, ("200.00", [back.code]))
     assert 29 < (back.expires_at - timezone.now()).days < 31
-
-
-def test_a_rest_that_the_shop_refuses_stays_owed_until_staff_have_it_tried_again(client, account):
-    card = ready(account)
-    change(order_with(card, "200"))
-    row = Push.objects.latest("pk")
-    push.withdraw(row, timezone.now())
-    redemptions.follow(account.store, [Redemption.objects.get(pk=card.pk).order_id])
-
-    assert (card.rests.get().state, balance(account), stands(card)[1]) == (State.FAILED, 249, "300.00")
-    assert "could not make the code for ₹300.00" in words(client.get(page_of(card)))
-    redemptions.confirmed(row)
-    assert (card.rests.get().state, card.rests.count()) == (State.READY, 1)
 
 
 def test_a_rest_that_the_shop_deletes_is_made_again(account):
