@@ -96,13 +96,18 @@ def send(redemption: Redemption, giver: Customer) -> None:
     _tell(gift, READY_MAIL, giver, is_sent=bool(gift.recipient))
 
 
-def send_rest(rest: Redemption) -> None:
-    """The shop has the code for what is left of a gift card: write to whom it is for, unless that is known to lead nowhere. Nobody is named."""
+def send_rest(rest: Redemption, giver: Customer) -> None:
+    """The shop has the code for what is left of a gift card: write to whom it is for, and name nobody.
+
+    Where that is known to lead nowhere, to the giver, who hands it over.
+    """
     gift = rest.card.gift
     if gift.recipient and gift.is_with_recipient:
         key = f"gift:{gift.pk}:{rest.pk}"
         context = _code(rest, gift)
         outbox.queue(rest.store, REST_MAIL, key, email=gift.recipient, context=context, language=gift.language)
+    else:
+        _tell(gift, READY_MAIL, giver, rest=rest)
 
 
 def withdraw(gift: Gift) -> bool:
@@ -132,7 +137,7 @@ def tell_undelivered(store: Store, at: datetime) -> int:
 
 def outstanding(store: Store, at: datetime) -> list[Money]:
     """What gift cards can still be used for, in each currency. One statement."""
-    rests = Redemption.objects.filter(rest_of=OuterRef("pk"))
+    rests = Redemption.objects.filter(rest_of=OuterRef("pk")).exclude(state=State.REPLACED)
     # Of more codes than one, what is being taken back stands for nothing: others have what it is worth.
     taken_back = Q(state=State.RETURNING) & Q(Q(rest_of__isnull=False) | Exists(rests))
     gone = Q(state__in=[State.USED, State.RETURNED, State.EXPIRED, State.REPLACED]) | Q(
@@ -194,9 +199,10 @@ def _code(redemption, gift) -> dict:
     }
 
 
-def _tell(gift, kind, giver, **also):
+def _tell(gift, kind, giver, rest=None, **also):
     # The address it went to is not the giver's: it stands on the page alone, where it can be erased.
     redemption, store = gift.redemption, gift.redemption.store
-    context = _context(redemption, store.language_for(giver.language)) | also
+    context = _context(rest or redemption, store.language_for(giver.language)) | {"is_rest": bool(rest)} | also
     context["url"] = links.address(reverse("loyalty-code", args=[store.slug, redemption.pk]))
-    outbox.queue(store, kind, f"gift:{gift.pk}", customer=giver, context=context)
+    key = f"gift:{gift.pk}:{rest.pk}" if rest else f"gift:{gift.pk}"
+    outbox.queue(store, kind, key, customer=giver, context=context)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -86,7 +86,7 @@ def confirmed(row: Push) -> None:
             redemption.refresh_from_db(fields=["state"])
             # Orders may have moved on while it was made.
             if redemption.state == State.READY:
-                gifts.send_rest(redemption)
+                gifts.send_rest(redemption, _owner(redemption))
         elif redemption.state == State.REPLACED:
             codes.take_back(redemption, redemption.code)
     elif redemption.state == State.PENDING:
@@ -217,7 +217,7 @@ def expire(store: Store, at: datetime) -> int:
     """Note the codes whose day has passed, and ask for those whose points come back then; returns how many."""
     due = Redemption.objects.for_store(store).filter(state=State.READY, expires_at__lt=at)
     with transaction.atomic():
-        whole = due.filter(rest_of=None, rests=None)
+        whole = due.filter(~Exists(rests.others(OuterRef("pk"))), rest_of=None)
         back = _held(whole.filter(terms__returns_expired=True).exclude(code=""))
         for redemption in back:
             redemption.store = store
@@ -236,10 +236,17 @@ def _use(redemption, order):
     if redemption.is_gift:
         # What was spent of it comes back to whoever has it: `rests`.
         return
-    is_refunded = order.status == codes.REFUNDED and redemption.order_id == order.pk
+    if redemption.state != State.USED or redemption.order_id != order.pk:
+        return
+    is_refunded = order.status == codes.REFUNDED
     if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
         _give_back(redemption, State.USED)
         _tell(redemption, RETURNED_MAIL, why="refunded")
+    elif redemption.returned_id and not is_refunded:
+        # The refund was undone, or another order has the code by now.
+        _back(redemption, redemption.points)
+        redemption.returned = None
+        redemption.save(update_fields=["returned"])
 
 
 def _was_used(redemption):
@@ -290,7 +297,7 @@ def _free(redemption):
     elif redemption.returned_id:
         _move(redemption, State.RETURNED, "order")
         codes.take_back(redemption, redemption.code)
-    elif redemption.is_gift and (has_passed or _is_deleted(redemption)):
+    elif redemption.is_gift and rests.comes_back(redemption) and (has_passed or _is_deleted(redemption)):
         # It works no more, and the giver's points are not what its recipient has spent.
         _move(redemption, State.REPLACED, "order", "lost")
     elif _is_deleted(redemption):
@@ -358,7 +365,9 @@ def _give_back(redemption, state):
     if redemption.is_credit:
         redemption.returned = _back(redemption, 0) or redemption.returned
     else:
-        redemption.returned = ledger.give_back(redemption.entry, codes.cause(redemption), rule=redemption.entry.rule)
+        given = ledger.give_back(redemption.entry, codes.cause(redemption), rule=redemption.entry.rule)
+        # More than once, if a refund was undone between.
+        redemption.returned = _back(redemption, 0) or given
     _move(redemption, state, "returned", "error")
     if state != State.USED and redemption.reward_id:
         Reward.objects.filter(pk=redemption.reward_id, stock__isnull=False).update(stock=F("stock") + 1)

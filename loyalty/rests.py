@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from . import codes, units
@@ -36,8 +36,18 @@ class Standing:
 
 
 def is_split(redemption: Redemption) -> bool:
-    """Whether a gift card has become more than one code."""
-    return redemption.rest_of_id is not None or redemption.is_gift and redemption.rests.exists()
+    """Whether a gift card has become more than one code, and is not whole again."""
+    return redemption.rest_of_id is not None or redemption.is_gift and others(redemption.pk).exists()
+
+
+def others(card: int | OuterRef) -> QuerySet[Redemption]:
+    """The rests of a card that stand for something, or did."""
+    return Redemption.objects.filter(rest_of=card).exclude(state=State.REPLACED)
+
+
+def comes_back(redemption: Redemption) -> bool:
+    """Whether a code of a gift card that is gone can become another one: not in another currency, unless no points can come back either."""
+    return redemption.store.currency == redemption.terms["currency"] or is_split(redemption)
 
 
 def settle(rows: Iterable[Redemption], at: datetime) -> None:
@@ -55,7 +65,7 @@ def standing(card: Redemption, at: datetime | None = None) -> Standing:
     whole, currency = codes.worth(card), card.terms["currency"]
     left = min(sum(map(codes.worth, usable)), max(whole - spent, 0))
     return Standing(
-        units.money(spent, currency), units.money(left, currency), usable, is_split=len(family) > 1,
+        units.money(spent, currency), units.money(left, currency), usable, is_split=any(row.state != State.REPLACED for row in family[1:]),
         is_changing=any(row.state == State.RETURNING for row in family), is_spent=whole - spent < LEAST,
     )  # fmt: skip
 

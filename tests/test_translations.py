@@ -261,7 +261,7 @@ LOYALTY = {
         "amount": "₹5.00", "code": "22-23456-78923", "expires": "2026-12-31", "sender": "आशा", "message": "बधाई हो",
     },
     "gift-rest": {"amount": "₹5.00", "code": "22-23456-78923", "expires": "2026-12-31"},
-    "gift-ready": {"amount": "₹5.00", "is_sent": True},
+    "gift-ready": {"amount": "₹5.00", "is_rest": True},
     "gift-undelivered": {"amount": "₹5.00"},
     "reward-returned": {"reward": "छूट", "code": "22-23456-78923", "why": "refunded"},
 }  # fmt: skip

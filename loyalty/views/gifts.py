@@ -24,7 +24,9 @@ def gift(request, token):
     access.dress(request, found.store, found.language)
     row = found.redemption
     is_over = row.state == Redemption.State.READY and row.expires_at and row.expires_at < timezone.now()
-    conditions = gifts.conditions(row, get_language() or found.language)
+    standing = rests.standing(row)
+    # One that came back after the last day leaves no rest.
+    conditions = gifts.conditions((standing.codes or [row])[-1], get_language() or found.language)
     state = "expired" if is_over else row.state
-    context = {"gift": found, "row": row, "state": state, "conditions": conditions, "standing": rests.standing(row)}
+    context = {"gift": found, "row": row, "state": state, "conditions": conditions, "standing": standing}
     return render(request, "loyalty/gift_page.html", context)

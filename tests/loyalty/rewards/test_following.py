@@ -165,6 +165,29 @@ def test_a_refunded_order_gives_the_points_back_if_the_reward_says_so(account, c
     assert not list(proof.differences())
 
 
+def test_a_refund_that_is_undone_takes_the_points_again_as_far_as_they_are_there(account):
+    redemption = ready(account)
+    order = order_with(redemption)
+    redemptions.follow(account.store, [order.pk])
+    for _time in range(2):
+        change(order, status="refunded", is_paid=False)
+        change(order, status="refunded", is_paid=False)
+        assert (state(redemption), balance(account)) == (State.USED, 250)
+        change(order, status="processing", is_paid=True)
+        change(order, status="completed")
+        assert (state(redemption), redemption.returned, balance(account)) == (State.USED, None, 150)
+
+    change(order, status="refunded", is_paid=False)
+    redeem(account, make_reward(account.store, 200))
+    change(order, status="processing", is_paid=True)
+    assert (state(redemption), balance(account)) == (State.USED, 0)
+    change(order, status="cancelled", is_paid=False)
+    hand_back(redemption)
+    redemptions.deleted(account.store, [(redemption.code, 0)])
+    assert (state(redemption), balance(account)) == (State.RETURNED, 50)
+    assert not list(proof.differences())
+
+
 def test_points_and_a_code_that_is_free_again_are_not_both_kept(account):
     redemption = ready(account)
     order = order_with(redemption)

@@ -10,6 +10,7 @@ from django.core import mail
 from django.db import transaction
 from django.utils import timezone
 
+from crm.messaging import compose
 from crm.messaging.models import Message
 from crm.orders import erasing
 from crm.orders.models import Coupon
@@ -238,7 +239,7 @@ def test_programs_and_owners_see_the_rests_and_what_is_owed(client, api_client, 
 
 
 @pytest.mark.parametrize("why", ["erased", "bounced", "by hand"])
-def test_nobody_is_mailed_whom_the_first_mail_did_not_reach(account, why):
+def test_the_giver_is_mailed_where_the_first_mail_did_not_reach_anybody(account, why):
     card = ready(account, "" if why == "by hand" else FRIEND)
     if why == "bounced":
         Message.objects.filter(kind="gift-card").update(outcome="bounced", state="done")
@@ -248,6 +249,10 @@ def test_nobody_is_mailed_whom_the_first_mail_did_not_reach(account, why):
 
     assert rest_of(card).state == State.READY
     assert not Message.objects.filter(kind="gift-rest").exists()
+    told = Message.objects.filter(kind="gift-ready").latest("pk")
+    subject, text, _page = compose.render(told)
+    assert (told.recipient, subject) == ("asha@mail.example", "₹300.00 is left of your gift card from Masala House")
+    assert "/rewards/codes/" in text and "a code of its own now" in text and rest_of(card).code not in text
 
 
 @pytest.mark.parametrize("seed", range(3))

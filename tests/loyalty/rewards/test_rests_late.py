@@ -6,12 +6,13 @@ import pytest
 from django.utils import timezone
 
 from crm.messaging.models import Message
+from crm.orders.models import Coupon
 from crm.woocommerce.models import Push
 from crm.work import drain
 from loyalty import redemptions
 from loyalty.models import Redemption
 from postpurchase.demo.web import Response
-from tests.factories import make_staff
+from tests.factories import make_staff, sign_in
 from tests.loyalty.credit.making import change, in_shop, order_with
 
 from .taking import balance, words
@@ -28,6 +29,13 @@ def old(card):
     del card.terms["keeps_rest"]
     card.save(update_fields=["terms"])
     return card
+
+
+@pytest.fixture
+def visit_shop(client, at_shop):
+    sign_in(client, at_shop.customer.email)
+    path = "/s/masala/rewards/"
+    return lambda page, **form: client.post(path + page, form) if form else client.get(path + page)
 
 
 def pass_the_last_day(*cards):
@@ -183,3 +191,39 @@ def test_the_order_that_is_alive_has_the_code_whatever_is_heard_first(account, n
     card.refresh_from_db()
     assert (card.state, card.order, stands(card)[0]) == (State.USED, orders["B"], "100.00")
     assert stands(card)[1] == "400.00"
+
+
+@pytest.mark.parametrize("ends", ["expires", "is handed back"])
+def test_a_card_that_is_whole_again_gives_its_points_back_as_promised(at_shop, shop, visit_shop, ends):
+    card = give(at_shop, "", reward=card_for(at_shop, 100, returns_expired=True))
+    drain.drain_all()
+    order = order_with(card, "200")
+    change(order)
+    drain.drain_all()
+    change(order, status="cancelled")
+    drain.drain_all()
+    assert (worth(card), balance(at_shop)) == (["300.00"], 150)
+    if ends == "expires":
+        pass_the_last_day(card)
+    else:
+        assert "Ready" in words(visit_shop(f"codes/{card.pk}/"))
+        assert visit_shop(f"codes/{card.pk}/", hand="back").status_code == 302
+    drain.drain_all()
+
+    card.refresh_from_db()
+    assert (card.state, balance(at_shop), stands(card)[1]) == (State.RETURNED, 250, "0.00")
+
+
+def test_a_card_that_can_have_no_other_code_gives_its_points_back(account):
+    card = ready(account)
+    order = order_with(card, "200", currency="EUR")
+    account.store.currency = "EUR"
+    account.store.save(update_fields=["currency"])
+    order.store.refresh_from_db()
+    change(order)
+    code = card.code.lower()
+    Coupon.objects.create(store=account.store, woo_id=9, code=code, amount=500, deleted_at=timezone.now())
+    change(order, status="cancelled")
+
+    card.refresh_from_db()
+    assert (card.state, balance(account), worth(card)) == (State.RETURNED, 250, [])
