@@ -146,8 +146,8 @@ def test_a_comparison_survives_amounts_at_the_edge_and_refunds_that_are_none(dem
 def test_variations_that_went_are_counted_and_not_before_the_shop_is_known(demo, shop_store):
     sync.run(shop_store)
     parent = next(row for row in demo.shop.rows["products"].values() if row["type"] == "variable")
-    gone = parent["variations"][0]
-    change(demo, f"/{parent['id']}/variations", lambda rows: [row for row in rows if row["id"] != gone])
+    gone = parent["variations"].pop(0)
+    demo.shop.drop("variations", gone)
     Product.objects.filter(woo_id=parent["id"]).update(digest="")
     demo.shop.update_product(parent["id"], name="Another name")
 
@@ -155,3 +155,26 @@ def test_variations_that_went_are_counted_and_not_before_the_shop_is_known(demo,
 
     assert Product.objects.get(woo_id=gone).deleted_at
     assert SyncState.objects.get(resource="variations").written >= 1
+
+
+def test_variations_that_a_list_leaves_out_stay_and_those_of_a_simple_product_go(demo, shop_store):
+    sync.run(shop_store)
+    parent = next(row for row in demo.shop.rows["products"].values() if row["type"] == "variable")
+    hidden, *others = parent["variations"]
+    change(demo, f"/{parent['id']}/variations", lambda rows: [row for row in rows if row["id"] != hidden])
+
+    sync.run(shop_store, mode="compare")
+    assert not Product.objects.filter(woo_id__in=[hidden, *others]).exclude(deleted_at=None).exists()
+
+    # As it was while such lists were believed.
+    Product.objects.filter(woo_id=others[0]).update(deleted_at=NOW)
+    sync.run(shop_store, mode="compare")
+    assert Product.objects.get(woo_id=others[0]).deleted_at is None
+
+    parent["type"] = "simple"
+    for woo_id in parent["variations"]:
+        demo.shop.drop("variations", woo_id)
+    parent["variations"] = []
+    demo.shop.update_product(parent["id"], name="Plain")
+    sync.run(shop_store, mode="compare")
+    assert not Product.objects.filter(woo_id__in=[hidden, *others], deleted_at=None).exists()
