@@ -101,7 +101,7 @@ def _states(store, order_ids, owners, accounts, guests, program, opened, history
     posted = LedgerEntry.objects.filter(order__in=orders, kind__in=[Kind.EARN, Kind.REVERSE])
     for entry in posted.select_related("account__customer").order_by("pk"):
         entries[entry.order_id].append(entry)
-    tiers = _tiers(reckoning, accounts, guests, opened)
+    tiers = _tiers(program, reckoning, accounts, guests, opened)
     states = []
     for order in orders:
         state = _State(order, program, reckoning, rooms, order.pk in opened, entries[order.pk])
@@ -113,11 +113,11 @@ def _states(store, order_ids, owners, accounts, guests, program, opened, history
     return states
 
 
-def _tiers(reckoning, accounts, guests, opened) -> dict[int, str]:
+def _tiers(program, reckoning, accounts, guests, opened) -> dict[int, str]:
     """The key of the tier that each order's customer was in when it was placed, and never of one that the order itself has led to.
 
     A shop's clock that is ahead would have the order come after the lift; but nobody is lifted by what is not known here yet. Somebody
-    who bought as a guest, and became a customer since, has the tier of either.
+    who bought as a guest, and became a customer since, has the higher one of both.
     """
     if not (reckoning.orders and reckoning.book.asks_for_tiers):
         return {}
@@ -128,11 +128,14 @@ def _tiers(reckoning, accounts, guests, opened) -> dict[int, str]:
     theirs = {pk: [pk] for order in reckoning.orders if (pk := owner_of(order))}
     for guest, owner in guests.items():
         theirs.setdefault(owner, []).append(guest)
+    heights = {
+        key: height for height, key in enumerate(program.tiers.order_by("threshold").values_list("key", flat=True))
+    }
     tiers = {}
     for order in reckoning.orders:
         held = [accounts[pk] for pk in theirs.get(owner_of(order) or 0, ()) if pk in accounts]
         then = (reaching.tier_then(account, changes, moments[order.pk]) for account in held)
-        tiers[order.pk] = next(filter(None, then), "")
+        tiers[order.pk] = max(filter(None, then), key=lambda key: heights.get(key, -1), default="")
     return tiers
 
 
@@ -258,7 +261,7 @@ def expected(order: Order, program: Program) -> int:
     owner = owner_of(found)
     guests = _guests([owner])
     held = {account.customer_id: account for account in Account.objects.points().filter(customer__in=[owner, *guests])}
-    tier = _tiers(reckoning, held, guests, opened).get(found.pk, "")
+    tier = _tiers(program, reckoning, held, guests, opened).get(found.pk, "")
     room = Rooms(program, reckoning.orders).left(found)
     return reckoning.worth(found, tier=tier, room=room).points
 

@@ -11,8 +11,8 @@ from crm.events.models import Event
 from crm.messaging.models import MailSettings, Message
 from crm.orders.models import Order
 from crm.work import drain
-from loyalty import ledger, receivers
-from tests.factories import make_customer, make_order, make_refund, make_staff, make_ticket, sign_in
+from loyalty import ledger, members, receivers
+from tests.factories import make_customer, make_guest, make_order, make_refund, make_staff, make_ticket, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +90,19 @@ def test_what_staff_take_is_told_with_the_reason_and_what_they_give_is_not(order
     assert [event.data["points"] for event in events] == [-30, 5]
     [sent] = [sent for sent in mail.outbox if "taken back" in sent.subject]
     assert "Counted twice, sorry" in sent.body and "You have 75 points." in sent.body
+
+
+def test_who_left_is_told_nothing_nor_who_only_got_another_account(order, program):
+    guest = earned(make_guest(order.store, email="ravi@mail.example"), "78")
+    # The shop has linked the guest's order to an account.
+    Order.objects.filter(pk=guest.pk).update(customer=make_customer(order.store, email="ravi@mail.example"))
+    receivers.settle_points(list(Event.objects.filter(order=guest)))
+    members.leave(program, order.customer, members.Way.PORTAL, timezone.now())
+    cancelled(order)
+
+    assert Event.objects.filter(type="points.reversed").count() == 2
+    drain.drain_all()
+    assert not told().exists()
 
 
 def test_a_shop_may_switch_the_mail_off(order):

@@ -88,10 +88,14 @@ def test_a_tier_that_was_left_and_renamed_counts_for_what_was_placed_in_it(store
     assert earned(before) == 300
 
 
+@pytest.mark.parametrize("of_their_own", [0, 500])
 @pytest.mark.parametrize("handlers", [("settle_points", "merge_members"), ("merge_members", "settle_points")])
-def test_a_guests_tier_counts_for_the_customer_that_the_guest_became(store, program, customer, handlers):
+def test_a_guests_tier_counts_for_the_customer_that_the_guest_became(store, program, customer, handlers, of_their_own):
     guest = make_guest(store, email=customer.email)
     buy(guest, 1000, timezone.now() - timedelta(minutes=20))
+    if of_their_own:
+        # In Silver, where the guest is in Gold.
+        buy(customer, of_their_own, timezone.now() - timedelta(minutes=20))
     drain.drain_all()
     order, paid = buy(guest, 100, timezone.now())
     join_guest(store, guest.email, timezone.now())
