@@ -14,7 +14,7 @@ class LoyaltyConfig(AppConfig):
         from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import corrections, credit, erasing, gifts, paid, redemptions, statements
+        from . import code_mails, corrections, credit, erasing, gifts, paid, redemptions, statements
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
@@ -46,9 +46,9 @@ class LoyaltyConfig(AppConfig):
         # What somebody has paid for with points: nobody can have it stopped, and it is never too late for it.
         owed = {"purpose": kinds.Purpose.SERVICE, "not_for_statuses": (), "useful_for": None}
         for name, template, label in [
-            (redemptions.READY_MAIL, "reward_code", _("Code of a reward")),
-            (redemptions.FAILED_MAIL, "reward_failed", _("A reward that the shop could not make")),
-            (redemptions.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
+            (code_mails.READY_MAIL, "reward_code", _("Code of a reward")),
+            (code_mails.FAILED_MAIL, "reward_failed", _("A reward that the shop could not make")),
+            (code_mails.RETURNED_MAIL, "reward_returned", _("Points of a reward given back")),
             (gifts.READY_MAIL, "gift_ready", _("A gift card is ready, to the giver")),
             (gifts.UNDELIVERED_MAIL, "gift_undelivered", _("A gift card that could not be delivered, to the giver")),
             (corrections.MAIL, "points_taken", _("Points taken back")),

@@ -10,25 +10,20 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crm.messaging import outbox
-from crm.orders.models import Coupon, Customer, Order
-from crm.stores import formats, links
+from crm.orders.models import Coupon, Order
 from crm.stores.models import Store
 from crm.woocommerce import push
 from crm.woocommerce.models import Push
 from crm.woocommerce.pushes.coupons import EXISTS
 
-from . import codes, credit, gifts, ledger, rests, rewards, units
+from . import code_mails, codes, credit, gifts, ledger, rests
 from .accounts import lock_all
 from .models import Account, Redemption, Reward
 
 State = Redemption.State
-READY_MAIL, FAILED_MAIL, RETURNED_MAIL = "reward-code", "reward-failed", "reward-returned"
-CREDIT_MAILS = {READY_MAIL: "credit-code", FAILED_MAIL: "credit-failed", RETURNED_MAIL: "credit-returned"}
 # A code that a stranger's coupon has already is a matter of a restored shop; twice in a row it is something else.
 CODES = 3
 # WooCommerce counts a coupon as unused again when its order comes to this, or to the trash.
@@ -86,15 +81,15 @@ def confirmed(row: Push) -> None:
             redemption.refresh_from_db(fields=["state"])
             # Orders may have moved on while it was made.
             if redemption.state == State.READY:
-                gifts.send_rest(redemption, _owner(redemption))
+                gifts.send_rest(redemption, code_mails.owner(redemption))
         elif redemption.state == State.REPLACED:
             codes.take_back(redemption, redemption.code)
     elif redemption.state == State.PENDING:
         _move(redemption, State.READY)
         if redemption.is_gift:
-            gifts.send(redemption, _owner(redemption))
+            gifts.send(redemption, code_mails.owner(redemption))
         else:
-            _tell(redemption, READY_MAIL)
+            code_mails.tell(redemption, code_mails.READY_MAIL)
 
 
 def refused(row: Push) -> None:
@@ -106,7 +101,7 @@ def refused(row: Push) -> None:
     if row.sent_at is None and (row.answer or {}).get("code") == EXISTS and attempt < CODES:
         redemption.code = codes.new_code(redemption.store)
         redemption.save(update_fields=["code"])
-        codes.owe(redemption, _owner(redemption), timezone.now(), attempt + 1)
+        codes.owe(redemption, code_mails.owner(redemption), timezone.now(), attempt + 1)
         return
     redemption.error = row.error
     if redemption.rest_of_id:
@@ -115,7 +110,7 @@ def refused(row: Push) -> None:
         rests.settle([redemption], timezone.now())
     else:
         _give_back(redemption, State.FAILED)
-        _tell(redemption, FAILED_MAIL)
+        code_mails.tell(redemption, code_mails.FAILED_MAIL)
     if row.sent_at is not None:
         codes.take_back(redemption, redemption.code)
 
@@ -139,7 +134,7 @@ def removed(row: Push) -> None:
     elif redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
         why = "expired" if _has_passed(redemption, timezone.now()) else "handed back"
         _give_back(redemption, State.RETURNED)
-        _tell(redemption, RETURNED_MAIL, why=why)
+        code_mails.tell(redemption, code_mails.RETURNED_MAIL, why=why)
 
 
 def not_removed(row: Push) -> None:
@@ -210,14 +205,14 @@ def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
                 else:
                     why = "deleted" if redemption.state == State.READY else "handed back"
                     _give_back(redemption, State.RETURNED)
-                    _tell(redemption, RETURNED_MAIL, why=why)
+                    code_mails.tell(redemption, code_mails.RETURNED_MAIL, why=why)
 
 
 def expire(store: Store, at: datetime) -> int:
     """Note the codes whose day has passed, and ask for those whose points come back then; returns how many."""
     due = Redemption.objects.for_store(store).filter(state=State.READY, expires_at__lt=at)
     with transaction.atomic():
-        whole = due.filter(~Exists(rests.others(OuterRef("pk"))), rest_of=None)
+        whole = due.filter(~Exists(rests.others(OuterRef("pk"))), rest_of=None, ended_at=None)
         back = _held(whole.filter(terms__returns_expired=True).exclude(code=""))
         for redemption in back:
             redemption.store = store
@@ -241,7 +236,7 @@ def _use(redemption, order):
     is_refunded = order.status == codes.REFUNDED
     if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
         _give_back(redemption, State.USED)
-        _tell(redemption, RETURNED_MAIL, why="refunded")
+        code_mails.tell(redemption, code_mails.RETURNED_MAIL, why="refunded")
     elif redemption.returned_id and not is_refunded:
         # The refund was undone, or another order has the code by now.
         _back(redemption, redemption.points)
@@ -265,7 +260,7 @@ def _settle(redemption, order):
         redemption.returned = back
         redemption.save(update_fields=["returned"])
         if back.points > 0:
-            _tell(redemption, RETURNED_MAIL, why="refunded" if is_refunded else "rest")
+            code_mails.tell(redemption, code_mails.RETURNED_MAIL, why="refunded" if is_refunded else "rest")
 
 
 def _back(redemption, used):
@@ -303,7 +298,7 @@ def _free(redemption):
     elif _is_deleted(redemption):
         redemption.save(update_fields=["order"])
         _give_back(redemption, State.RETURNED)
-        _tell(redemption, RETURNED_MAIL, why="deleted")
+        code_mails.tell(redemption, code_mails.RETURNED_MAIL, why="deleted")
     else:
         _move(redemption, _unused(redemption), "order", "lost")
 
@@ -373,11 +368,6 @@ def _give_back(redemption, state):
         Reward.objects.filter(pk=redemption.reward_id, stock__isnull=False).update(stock=F("stock") + 1)
 
 
-def _owner(redemption) -> Customer:
-    customer = redemption.account.customer
-    return customer.joined_to or customer
-
-
 def _of(row: Push) -> Redemption | None:
     """The redemption that a push is of, held; None for other coupons."""
     reason, pk, *_rest = f"{row.key}:".split(":")
@@ -396,28 +386,3 @@ def _held(rows: QuerySet) -> list[Redemption]:
         return []
     rows = rows.select_related("account__customer__joined_to", "entry", "returned", "rest_of").order_by("pk")
     return list(rows.select_for_update(no_key=True, of=["self"]))
-
-
-def _tell(redemption, kind, **also):
-    store, customer = redemption.store, _owner(redemption)
-    language, expires = store.language_for(customer.language), redemption.expires_at
-    with translation.override(language):
-        reward = rewards.words(redemption.terms)
-    if redemption.is_credit:
-        back = redemption.returned.points if kind == RETURNED_MAIL else redemption.points
-        with translation.override(language):
-            also["amount"] = units.shown(back, redemption.terms["currency"])
-    context = also | {
-        "code": redemption.code,
-        "points": redemption.points,
-        "reward": reward,
-        "expires": expires and formats.day(expires, store.timezone, language),
-        "url": links.address(
-            reverse("loyalty-credit" if redemption.is_credit else "loyalty-rewards", args=[store.slug])
-        ),
-    }
-    key = codes.cause(redemption)
-    if redemption.is_credit:
-        # A rest may come back, and later the whole.
-        kind, key = CREDIT_MAILS[kind], f"{key}:{redemption.returned_id or 0}"
-    outbox.queue(store, kind, key, customer=customer, context=context)

@@ -10,16 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from . import codes, units
-from .models import Redemption
+from crm.stores.models import Store
+
+from . import codes, gifts, units
+from .models import Account, Redemption, Reward
 from .returning import GRACE
 
 State = Redemption.State
 # Of the currency's smallest unit: less than this is what a shop's rounding may leave of a card that was spent.
 LEAST = 2
+
+
+class CannotEnd(Exception):
+    """The message tells staff why; nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,10 @@ class Standing:
 
 
 def is_split(redemption: Redemption) -> bool:
-    """Whether a gift card has become more than one code, and is not whole again."""
-    return redemption.rest_of_id is not None or redemption.is_gift and others(redemption.pk).exists()
+    """Whether a gift card has become more than one code, and is not whole again, or was ended: no points come back for it."""
+    if redemption.rest_of_id is not None or redemption.ended_at:
+        return True
+    return redemption.is_gift and others(redemption.pk).exists()
 
 
 def others(card: int | OuterRef) -> QuerySet[Redemption]:
@@ -48,6 +58,27 @@ def others(card: int | OuterRef) -> QuerySet[Redemption]:
 def comes_back(redemption: Redemption) -> bool:
     """Whether a code of a gift card that is gone can become another one: not in another currency, unless no points can come back either."""
     return redemption.store.currency == redemption.terms["currency"] or is_split(redemption)
+
+
+@transaction.atomic
+def end(store: Store, card_id: int, at: datetime) -> Redemption:
+    """Let no code of a gift card be good any more, now or later, and let no points come back for it.
+
+    Raises CannotEnd, and LookupError.
+    """
+    cards = Redemption.objects.for_store(store).filter(pk=card_id, rest_of=None, terms__kind=Reward.Kind.GIFT_CARD)
+    accounts = Account.objects.filter(pk__in=cards.values("account")).select_for_update(no_key=True)
+    card = cards.select_for_update(no_key=True).first() if list(accounts) else None
+    if card is None:
+        raise LookupError(f"no gift card {card_id}")
+    if card.returned_id or card.state in (State.PENDING, State.FAILED, State.RETURNED):
+        raise CannotEnd(_("The shop has no code of this gift card, or not yet."))
+    if card.ended_at is None:
+        card.ended_at = at
+        card.save(update_fields=["ended_at"])
+        gifts.withdraw(card.gift)
+        _settle(card.pk, at)
+    return card
 
 
 def settle(rows: Iterable[Redemption], at: datetime) -> None:
@@ -80,6 +111,8 @@ def _settle(card_id: int, at: datetime) -> None:
     family = list(rows.select_for_update(no_key=True, of=["self"]).order_by("pk"))
     card = family[0]
     is_the_givers = card.returned_id or card.state in (State.PENDING, State.FAILED, State.RETURNED)
+    if card.ended_at:
+        return _take_all_back(family, at)
     if is_the_givers or card.store.currency != card.terms["currency"]:
         return
     for row in family:
@@ -96,9 +129,21 @@ def _settle(card_id: int, at: datetime) -> None:
     left += sum(codes.worth(row) for row in family if row.state in (State.RETURNING, State.PENDING))
     for row in newest_first:
         if left < 0 and row.state == State.READY:
-            _move(row, State.RETURNING)
-            codes.take_back(row, row.code, at)
+            _take_back(row, at)
             left += codes.worth(row)
+
+
+def _take_all_back(family: list[Redemption], at: datetime) -> None:
+    for row in family:
+        if row.state == State.READY:
+            _take_back(row, at)
+        elif row.state == State.FAILED:
+            _move(row, State.REPLACED)
+
+
+def _take_back(row: Redemption, at: datetime) -> None:
+    _move(row, State.RETURNING)
+    codes.take_back(row, row.code, at)
 
 
 def _decide(row: Redemption, at: datetime) -> None:

@@ -322,6 +322,10 @@ ROUTES = {
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),
+    "admin:loyalty_redemption_end": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
     "admin:loyalty_referral_decline": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),

@@ -2,21 +2,25 @@
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef
+from django.http import Http404
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from crm.orders.admin import link_to
 from crm.orders.models import Product
 from crm.stores import formats
 from crm.stores.models import Store
-from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin
+from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin, has_role
 
-from .. import explaining, rewards, units
+from .. import explaining, rests, rewards, units
 from ..models import Gift, Redemption, Reward, Tier
 from .rules import of_ones_stores
 
@@ -139,6 +143,10 @@ class RewardAdmin(StoreScopedAdmin):
         return formats.number(reward.points)
 
 
+class EndForm(forms.Form):
+    reason = forms.CharField(label=_("Reason"), max_length=300, widget=UnfoldAdminTextInputWidget)
+
+
 @admin.register(Redemption)
 class RedemptionAdmin(ReadOnlyAdmin):
     list_display = [
@@ -160,15 +168,54 @@ class RedemptionAdmin(ReadOnlyAdmin):
     list_per_page = 50
     fields = [
         "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "error", "expires_at", "order_link", "gift_shown",
-        "codes_shown", "created_at",
+        "codes_shown", "ended_at", "created_at",
     ]  # fmt: skip
     readonly_fields = [
-        "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown", "codes_shown",
+        "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown", "codes_shown", "ended_at",
     ]  # fmt: skip
+    actions_detail = ["end"]
+    end_roles = {Role.OWNER}
 
     def get_queryset(self, request):
         own = Store.objects.for_user(request.user, {Role.OWNER}).filter(pk=OuterRef("store"))
         return super().get_queryset(request).annotate(is_ones_own=Exists(own))
+
+    def has_end_permission(self, request, object_id=None):
+        redemption = self.get_queryset(request).filter(pk=object_id).first() if object_id else None
+        return has_role(request.user, self.end_roles, redemption and redemption.store_id)
+
+    def get_actions_detail(self, request, object_id):
+        """Of cards that can be ended."""
+        redemption = self.get_queryset(request).filter(pk=object_id).first()
+        can_end = redemption and redemption.is_gift and not redemption.card.ended_at
+        return super().get_actions_detail(request, object_id) if can_end else []
+
+    @action(description=_("End the gift card"), url_path="end", permissions=["end"], icon="block")
+    def end(self, request, object_id):
+        """All of its codes, for good."""
+        redemption = self.get_object(request, object_id)
+        if redemption is None:
+            raise Http404
+        card = redemption.card
+        form = EndForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                rests.end(card.store, card.pk, timezone.now())
+            except LookupError as error:
+                raise Http404 from error
+            except rests.CannotEnd as error:
+                messages.warning(request, str(error))
+            else:
+                self.log_change(request, card, f"{_('Ended')}: {form.cleaned_data['reason']}")
+                messages.success(request, _("The shop is asked to delete its codes."))
+            return redirect("admin:loyalty_redemption_change", card.pk)
+        context = self.admin_site.each_context(request) | {
+            "title": _("End the gift card"),
+            "opts": self.opts,
+            "form": form,
+            "back": reverse("admin:loyalty_redemption_change", args=[redemption.pk]),
+        }
+        return render(request, "admin/loyalty/redemption/end.html", context)
 
     @display(description=_("code"))
     def code_shown(self, redemption):

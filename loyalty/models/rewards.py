@@ -321,6 +321,8 @@ class Redemption(models.Model):
     )
     # Of a gift card's code that was used: what its order left of it and nobody gets, in the currency's smallest unit. Empty while that is open.
     lost = models.PositiveBigIntegerField(_("lost"), null=True, editable=False)
+    # Of a gift card that owners ended, say because it was stolen: none of its codes comes back.
+    ended_at = models.DateTimeField(_("ended"), null=True, editable=False)
     created_at = models.DateTimeField(_("made at"), default=now)
 
     objects = RewardQuerySet.as_manager()
@@ -339,6 +341,9 @@ class Redemption(models.Model):
                 | Q(rest_of=None, state__in=["failed", "returned"], returned__isnull=False)
                 | ~Q(state__in=["failed", "returned"]) & Q(rest_of=None, returned=None),
                 name="redemption_gives_back_or_not",
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | Q(rest_of=None, returned=None), name="redemption_ends_as_a_card"
             ),
         ]
         indexes = [

@@ -3,16 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from crm.messaging.models import Message
 from crm.orders.models import Coupon
 from crm.woocommerce.models import Push
 from crm.work import drain
-from loyalty import redemptions
+from loyalty import redemptions, rests
 from loyalty.models import Redemption
 from postpurchase.demo.web import Response
-from tests.factories import make_staff, sign_in
+from tests.factories import make_staff, make_store, sign_in
 from tests.loyalty.credit.making import change, in_shop, order_with
 
 from .taking import balance, words
@@ -227,3 +228,50 @@ def test_a_card_that_can_have_no_other_code_gives_its_points_back(account):
 
     card.refresh_from_db()
     assert (card.state, balance(account), worth(card)) == (State.RETURNED, 250, [])
+
+
+@pytest.mark.parametrize(("role", "may"), [("owner", True), ("agent", False)])
+def test_an_owner_ends_a_stolen_card_for_good(client, at_shop, shop, role, may):
+    card = give(at_shop)
+    drain.drain_all()
+    order = order_with(card, "200")
+    change(order)
+    drain.drain_all()
+    rest = card.rests.get()
+    person = make_staff(at_shop.store, role)
+    client.force_login(person, backend=OWNER)
+    page = f"/admin/loyalty/redemption/{rest.pk}/end/"
+    assert client.post(page, {"reason": ""}).status_code == (200 if may else 403)
+    change_page = f"/admin/loyalty/redemption/{rest.pk}/change/"
+    assert (page in client.get(change_page).content.decode()) is may
+    for _time in range(2):
+        client.post(page, {"reason": "Stolen"})
+    assert page not in client.get(change_page).content.decode()
+    drain.drain_all()
+    assert in_shop(shop, rest)["status"] == ("trash" if may else "publish")
+    if not may:
+        return
+
+    assert "Ended: Stolen" in str(LogEntry.objects.filter(user=person).last().change_message)
+    change(order, status="cancelled")
+    redemptions.deleted(card.store, [(rest.code, 0)])
+    drain.drain_all()
+    assert (in_shop(shop, card)["status"], card.rests.count(), balance(at_shop)) == ("trash", 1, 249)
+    assert "This gift card does not work any more." in words(client.get(page_of(card)))
+    sign_in(client, at_shop.customer.email)
+    said = words(client.get(f"/s/masala/rewards/codes/{card.pk}/"))
+    assert ("Ended" in said, "does not work any more" in said, "Your points" in said) == (True, True, False)
+
+
+def test_a_code_that_is_on_its_way_when_its_card_is_ended_is_taken_back(account):
+    whole, card = give(account, reward=(reward := card_for(account, 1))), ready(account, reward=reward)
+    with pytest.raises(rests.CannotEnd):
+        rests.end(account.store, whole.pk, timezone.now())
+    with pytest.raises(LookupError):
+        rests.end(make_store(), card.pk, timezone.now())
+    change(order_with(card, "200"))
+    rests.end(account.store, card.pk, timezone.now())
+    rest = rest_of(card)
+
+    assert (rest.state, Push.objects.get(kind="coupon_removal").payload) == (State.RETURNING, {"code": rest.code})
+    assert not Message.objects.filter(kind="gift-rest").exists()

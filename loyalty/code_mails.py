@@ -1,0 +1,46 @@
+"""Mails to a customer about a code of theirs: it is there, could not be made, or what was spent for it is back."""
+
+from django.urls import reverse
+from django.utils import translation
+
+from crm.messaging import outbox
+from crm.orders.models import Customer
+from crm.stores import formats, links
+
+from . import codes, rewards, units
+from .models import Redemption
+
+READY_MAIL, FAILED_MAIL, RETURNED_MAIL = "reward-code", "reward-failed", "reward-returned"
+CREDIT_MAILS = {READY_MAIL: "credit-code", FAILED_MAIL: "credit-failed", RETURNED_MAIL: "credit-returned"}
+
+
+def owner(redemption: Redemption) -> Customer:
+    """Whose it is today: a guest's is the customer's whom the guest became."""
+    customer = redemption.account.customer
+    return customer.joined_to or customer
+
+
+def tell(redemption: Redemption, kind: str, **also) -> None:
+    """Owe the mail about a code of theirs; once of each kind, of credit once for each time that something came back."""
+    store, customer = redemption.store, owner(redemption)
+    language, expires = store.language_for(customer.language), redemption.expires_at
+    with translation.override(language):
+        reward = rewards.words(redemption.terms)
+    if redemption.is_credit:
+        back = redemption.returned.points if kind == RETURNED_MAIL and redemption.returned else redemption.points
+        with translation.override(language):
+            also["amount"] = units.shown(back, redemption.terms["currency"])
+    context = also | {
+        "code": redemption.code,
+        "points": redemption.points,
+        "reward": reward,
+        "expires": expires and formats.day(expires, store.timezone, language),
+        "url": links.address(
+            reverse("loyalty-credit" if redemption.is_credit else "loyalty-rewards", args=[store.slug])
+        ),
+    }
+    key = codes.cause(redemption)
+    if redemption.is_credit:
+        # A rest may come back, and later the whole.
+        kind, key = CREDIT_MAILS[kind], f"{key}:{redemption.returned_id or 0}"
+    outbox.queue(store, kind, key, customer=customer, context=context)
