@@ -39,6 +39,10 @@ def load(file: sqlite3.Connection) -> Shop | None:
             shop.numbers = json.loads(body)
         else:
             shop.rows[kind][row_id] = json.loads(body)
+    # Shops that were made before it was kept: then it followed from the orders.
+    paying = {order["customer_id"] for order in shop.rows["orders"].values() if order["date_paid_gmt"]}
+    for row_id, customer in shop.rows["customers"].items():
+        customer.setdefault("is_paying_customer", row_id in paying)
     return shop if held else None
 
 

@@ -61,6 +61,16 @@ def test_the_shop_survives_a_restart(tmp_path):
         assert again.place_order()["id"] > trashed["id"]
 
 
+def test_customers_of_a_shop_that_an_earlier_version_made_have_paid_if_their_orders_say_so(tmp_path):
+    with open_shop(tmp_path, 7, customers=8, orders=10) as shop:
+        paying = {row["id"]: row.pop("is_paying_customer") for row in shop.rows["customers"].values()}
+        for row in shop.rows["customers"].values():
+            shop.keep("customers", row)
+
+    with open_shop(tmp_path, 7) as again:
+        assert {row["id"]: row["is_paying_customer"] for row in again.rows["customers"].values()} == paying
+
+
 def test_the_program_serves_and_keeps_its_orders(tmp_path):
     command = [
         sys.executable,
