@@ -12,9 +12,7 @@ from datetime import datetime, timedelta
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection
-from django.db.models import DecimalField, Exists, OuterRef, Q, Sum
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -26,11 +24,8 @@ from crm.stores import formats, links
 from crm.stores.models import Store
 from crm.work.models import DueWork
 
-from . import mailboxes, rewards, units
-from .credit import Money
-from .models import Account, Gift, Redemption, Reward
-
-State = Redemption.State
+from . import mailboxes, rewards
+from .models import Account, Gift, Redemption
 
 CARD_MAIL, REST_MAIL = "gift-card", "gift-rest"
 READY_MAIL, UNDELIVERED_MAIL = "gift-ready", "gift-undelivered"
@@ -133,25 +128,6 @@ def tell_undelivered(store: Store, at: datetime) -> int:
         _tell(gift, UNDELIVERED_MAIL, customer.joined_to or customer)
     Gift.objects.filter(pk__in=[gift.pk for gift in lost]).update(told=True)
     return len(useful)
-
-
-def outstanding(store: Store, at: datetime) -> list[Money]:
-    """What gift cards can still be used for, in each currency. One statement."""
-    rests = Redemption.objects.filter(rest_of=OuterRef("pk")).exclude(state=State.REPLACED)
-    # Of more codes than one, what is being taken back stands for nothing: others have what it is worth.
-    taken_back = Q(state=State.RETURNING) & Q(Q(rest_of__isnull=False) | Exists(rests))
-    gone = Q(state__in=[State.USED, State.RETURNED, State.EXPIRED, State.REPLACED]) | Q(
-        state=State.FAILED, rest_of=None
-    )
-    cards = Redemption.objects.for_store(store).filter(terms__kind=Reward.Kind.GIFT_CARD).exclude(gone | taken_back)
-    amount = Cast(KeyTextTransform("amount", "terms"), DecimalField(max_digits=30, decimal_places=4))
-    sums = (
-        cards.exclude(expires_at__lt=at)
-        .values_list("terms__currency")
-        .annotate(total=Sum(amount))
-        .order_by("terms__currency")
-    )
-    return [Money(total.quantize(units.money(1, currency)), currency) for currency, total in sums]
 
 
 def url(gift: Gift) -> str:

@@ -53,7 +53,7 @@ def hand_back(store: Store, redemption_id: int, at: datetime) -> Redemption:
             raise CannotHandBack(_("Some of this credit has been spent, so it can't be handed back any more."))
         _give_back(redemption, State.RETURNED)
         return redemption
-    if redemption.state != State.READY or not redemption.code or _has_passed(redemption, at):
+    if redemption.state != State.READY or not redemption.code or redemption.has_passed(at):
         raise CannotHandBack(_("This code can't be handed back any more."))
     if _orders_of(redemption).exists():
         raise CannotHandBack(_("There is an order with this code."))
@@ -132,7 +132,7 @@ def removed(row: Push) -> None:
     if rests.is_split(redemption):
         _replace(redemption)
     elif redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
-        why = "expired" if _has_passed(redemption, timezone.now()) else "handed back"
+        why = "expired" if redemption.has_passed(timezone.now()) else "handed back"
         _give_back(redemption, State.RETURNED)
         code_mails.tell(redemption, code_mails.RETURNED_MAIL, why=why)
 
@@ -278,7 +278,7 @@ def _free(redemption):
     if redemption.order_id is None and not _is_free_again(redemption):
         return
     redemption.order = None
-    has_passed = _has_passed(redemption, timezone.now())
+    has_passed = redemption.has_passed(timezone.now())
     # Nobody was told of the one while the other had the code.
     other = _orders_of(redemption).filter(Q(is_paid=True) | Q(status=codes.REFUNDED)).first()
     if other or not has_passed:
@@ -338,11 +338,7 @@ def _freed() -> Q:
 
 
 def _unused(redemption):
-    return State.EXPIRED if _has_passed(redemption, timezone.now()) else State.READY
-
-
-def _has_passed(redemption, at) -> bool:
-    return redemption.expires_at is not None and redemption.expires_at < at
+    return State.EXPIRED if redemption.has_passed(timezone.now()) else State.READY
 
 
 def _ask_for_it(redemption, at):

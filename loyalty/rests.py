@@ -11,13 +11,16 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import OuterRef, Q, QuerySet
+from django.db.models import DecimalField, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 
 from . import codes, gifts, units
+from .credit import Money
 from .models import Account, Redemption, Reward
 from .returning import GRACE
 
@@ -101,9 +104,27 @@ def standing(card: Redemption, at: datetime | None = None) -> Standing:
     )  # fmt: skip
 
 
+def outstanding(store: Store, at: datetime) -> list[Money]:
+    """What gift cards can still be used for, in each currency. One statement."""
+    # Of more codes than one, what is being taken back stands for nothing: others have what it is worth.
+    taken_back = Q(state=State.RETURNING) & Q(Q(rest_of__isnull=False) | Exists(others(OuterRef("pk"))))
+    gone = Q(state__in=[State.USED, State.RETURNED, State.EXPIRED, State.REPLACED]) | Q(
+        state=State.FAILED, rest_of=None
+    )
+    cards = Redemption.objects.for_store(store).filter(terms__kind=Reward.Kind.GIFT_CARD).exclude(gone | taken_back)
+    amount = Cast(KeyTextTransform("amount", "terms"), DecimalField(max_digits=30, decimal_places=4))
+    sums = (
+        cards.exclude(expires_at__lt=at)
+        .values_list("terms__currency")
+        .annotate(total=Sum(amount))
+        .order_by("terms__currency")
+    )
+    return [Money(total.quantize(units.money(1, currency)), currency) for currency, total in sums]
+
+
 def _is_usable(row: Redemption, at: datetime) -> bool:
     is_coming = row.state == State.PENDING or row.state == State.FAILED and row.rest_of_id is not None
-    return is_coming or row.state == State.READY and not (row.expires_at and row.expires_at < at)
+    return is_coming or row.state == State.READY and not row.has_passed(at)
 
 
 def _settle(card_id: int, at: datetime) -> None:
@@ -150,8 +171,7 @@ def _decide(row: Redemption, at: datetime) -> None:
     """Once the order is known, whether what it leaves of the code comes back. Said once, because the last day passes later."""
     if row.state != State.USED or row.order is None:
         return
-    is_in_time = not (row.expires_at and row.expires_at < at)
-    if is_in_time and (row.terms.get("keeps_rest") or _is_back(row)):
+    if not row.has_passed(at) and (row.terms.get("keeps_rest") or _is_back(row)):
         lost = 0
     else:
         lost = codes.worth(row) - codes.used_of(row, row.order) if row.lost is None else row.lost
@@ -185,7 +205,7 @@ def _move(row: Redemption, state: str) -> None:
 def _make(card: Redemption, left: int, number: int, at: datetime) -> None:
     """Owe the shop another code, on the card's conditions and until its last day; what comes back after that can be used for 30 days more."""
     store, expires_at, also = card.store, card.expires_at, {}
-    if expires_at and expires_at < at:
+    if card.has_passed(at):
         expires_at = codes.last_moment(GRACE.days, store, at)
         also["keeps_rest"] = False
     amount = f"{units.money(left, card.terms['currency']):f}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from crm.orders.models import Category, Customer, Order, Product, Refund
@@ -88,21 +88,23 @@ def variations(walk: Walk, *, everything: bool = False) -> None:
         if rows is None:
             continue
         # Before the place moves: a run that ends in the midst of them comes back to this product.
-        seen = {row["id"] for row in rows}
-        unlisted = existing.filter(parent__woo_id=parent).exclude(woo_id__in=seen).order_by("synced_at", "woo_id")
-        # A plug-in may hide hundreds for ever; each time those come that were not seen for longest.
-        for woo_id in list(unlisted.values_list("woo_id", flat=True)[:FEW]):
-            is_there = one(walk.client, f"products/{woo_id}") is not None
-            with walk.step() as count:
-                if is_there:
-                    Product.objects.filter(store=walk.store, woo_id=woo_id).update(synced_at=timezone.now())
-                else:
-                    count(Saved(updated=mark_deleted(walk.store, "products", [woo_id], timezone.now())), 0)
+        _ask_for_unlisted(walk, existing.filter(parent__woo_id=parent).exclude(woo_id__in=[row["id"] for row in rows]))
         with walk.step(position=parent) as count:
             # The list may have been read before the product was deleted here, and must not bring back what went with it.
             if existing.filter(woo_id=parent).exists():
                 listed = [row | {"parent_id": parent, "type": "variation"} for row in rows]
                 count(save_products(walk.store, listed, timezone.now(), revive=True), len(rows))
+
+
+def _ask_for_unlisted(walk: Walk, unlisted: QuerySet[Product]) -> None:
+    # A plug-in may hide hundreds for ever; each time those come that were not seen for longest.
+    for woo_id in list(unlisted.order_by("synced_at", "woo_id").values_list("woo_id", flat=True)[:FEW]):
+        is_there = one(walk.client, f"products/{woo_id}") is not None
+        with walk.step() as count:
+            if is_there:
+                unlisted.filter(woo_id=woo_id).update(synced_at=timezone.now())
+            else:
+                count(Saved(updated=mark_deleted(walk.store, "products", [woo_id], timezone.now())), 0)
 
 
 def customers(walk: Walk) -> None:

@@ -48,7 +48,8 @@ def receive(request, public_id):
         keep(store_id, request.META, body)
     except Refused as refused:
         if refused.status == 413:
-            logger.error(
+            # Whoever knows the address can send one.
+            logger.warning(
                 "A webhook for store %s has more than 16 MiB and is refused; the poll reads what it told.", public_id
             )
         return HttpResponse(f"{refused}\n", status=refused.status, content_type="text/plain")

@@ -96,8 +96,10 @@ def _claim(model, queryset, at, limit):
         )
         if not found:
             return []
-        sums = accumulate(weight for _pk, weight in found)
-        ids = [pk for (pk, _), sum in zip(found, sums, strict=True) if pk == found[0][0] or sum <= model.MAX_WEIGHT]
+        totals = accumulate(weight for _pk, weight in found)
+        ids = [
+            pk for (pk, _), total in zip(found, totals, strict=True) if pk == found[0][0] or total <= model.MAX_WEIGHT
+        ]
         model.objects.filter(pk__in=ids).update(
             state=DueWork.State.RUNNING,
             attempts=F("attempts") + 1,

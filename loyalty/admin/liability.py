@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from crm.stores import formats, sheets
 from crm.stores.staff import ReadOnlyAdmin, Role
 
-from .. import charts, credit, gifts, liability
+from .. import charts, credit, liability, rests
 from ..models import ProgramLiability
 
 
@@ -87,7 +87,7 @@ def figures(found: liability.Liability) -> list[tuple[str, str]]:
         *((_("Store credit, apart from points"), formats.money(*sum)) for sum in credit.outstanding(store)),
         *(
             (_("Gift cards not used yet, apart from points"), formats.money(*sum))
-            for sum in gifts.outstanding(store, found.at)
+            for sum in rests.outstanding(store, found.at)
         ),
     ]
 
@@ -159,7 +159,7 @@ def table(found: liability.Liability) -> list[list[object]]:
         *head,
         *([name, points, program.worth(points)] for name, points in sums),
         *([_("Store credit"), sum.currency, sum.amount] for sum in credit.outstanding(program.store)),
-        *([_("Gift cards"), sum.currency, sum.amount] for sum in gifts.outstanding(program.store, found.at)),
+        *([_("Gift cards"), sum.currency, sum.amount] for sum in rests.outstanding(program.store, found.at)),
         [_("Expected use"), f"{found.share:.4f}", found.basis.label],
         [],
         [_("Expires in"), _("Points"), _("Worth")],

@@ -213,9 +213,14 @@ class RedemptionAdmin(ReadOnlyAdmin):
             "title": _("End the gift card"),
             "opts": self.opts,
             "form": form,
+            "intro": _(
+                "The shop is asked to delete every code of this gift card that nobody has used. No other code is made, whatever becomes of its orders, "
+                "and no points come back: if the card was stolen, give its owner another one."
+            ),
+            "button": _("End the gift card"),
             "back": reverse("admin:loyalty_redemption_change", args=[redemption.pk]),
         }
-        return render(request, "admin/loyalty/redemption/end.html", context)
+        return render(request, "stores/staff_form.html", context)
 
     @display(description=_("code"))
     def code_shown(self, redemption):

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from crm.rest.keys import HasScope
 
-from .. import credit, gifts, liability, programs
+from .. import credit, liability, programs, rests
 
 
 class SumSerializer(serializers.Serializer):
@@ -127,7 +127,7 @@ def _as_json(found: liability.Liability) -> dict:
         "expires_later": both(found.expires_later),
         "never_expires": both(found.never_expires),
         "credit": _sums(credit.outstanding(found.program.store)),
-        "gift_cards": _sums(gifts.outstanding(found.program.store, found.at)),
+        "gift_cards": _sums(rests.outstanding(found.program.store, found.at)),
     }
 
 

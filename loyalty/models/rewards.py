@@ -1,4 +1,5 @@
 import uuid
+from datetime import datetime
 from decimal import Decimal
 
 from django.core.exceptions import ValidationError
@@ -375,6 +376,10 @@ class Redemption(models.Model):
     def is_gift(self) -> bool:
         """A code for anybody who has it; `gift` says for whom."""
         return self.terms["kind"] == Reward.Kind.GIFT_CARD
+
+    def has_passed(self, at: datetime) -> bool:
+        """Whether the code's last day is over."""
+        return self.expires_at is not None and self.expires_at < at
 
     @property
     def card(self) -> "Redemption":

@@ -23,7 +23,7 @@ def gift(request, token):
         return render(request, "portal/bad_link.html", status=404)
     access.dress(request, found.store, found.language)
     row = found.redemption
-    is_over = row.state == Redemption.State.READY and row.expires_at and row.expires_at < timezone.now()
+    is_over = row.state == Redemption.State.READY and row.has_passed(timezone.now())
     standing = rests.standing(row)
     # One that came back after the last day leaves no rest.
     conditions = gifts.conditions((standing.codes or [row])[-1], get_language() or found.language)

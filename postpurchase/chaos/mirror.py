@@ -140,9 +140,7 @@ def differences(
     yield from row_differences(store, demo, "category", "categories", Category, CATEGORY)
     yield from row_differences(store, demo, "coupon", "coupons", Coupon, COUPON)
     yield from row_differences(store, demo, "review", "reviews", ProductReview, REVIEW)
-    for text, number in note_differences(store, demo, set(besides), since):
-        if number not in hidden_notes:
-            yield text
+    yield from note_differences(store, demo, set(besides), since, hidden_notes)
 
 
 def order_differences(store: Store, demo: Demo, besides: set[int]) -> Iterator[str]:
@@ -298,8 +296,10 @@ def row_differences(store: Store, demo: Demo, what: str, table: str, model, fiel
             yield from fields_differing(f"{what} {woo_id}", found[woo_id], payload, fields)
 
 
-def note_differences(store: Store, demo: Demo, besides: set[int], since: datetime | None) -> Iterator[tuple[str, int]]:
-    """What differs, with the note's number: all notes of the orders of which there is any here, and of those that changed since then."""
+def note_differences(
+    store: Store, demo: Demo, besides: set[int], since: datetime | None, hidden: Container[int]
+) -> Iterator[str]:
+    """All notes but the hidden ones: of the orders of which there is any here, and of those that changed since then."""
     held = OrderNote.objects.filter(store=store, order__deleted_at=None).exclude(order__woo_id__in=besides)
     found = {note.woo_id: note for note in held.select_related("order")}
     read = {note.order.woo_id for note in found.values()}
@@ -310,13 +310,14 @@ def note_differences(store: Store, demo: Demo, besides: set[int], since: datetim
         numbers = [row["id"] for row in demo.shop.rows["notes"].values() if row["order_id"] in read - besides]
         wanted = {number: demo.payload("note", number) for number in numbers}
     for number in found.keys() | wanted.keys():
+        if number in hidden:
+            continue
         if number not in found:
-            yield f"note {number}: missing: {wanted[number]['note']}", number
+            yield f"note {number}: missing: {wanted[number]['note']}"
         elif number not in wanted:
-            yield f"note {number}: gone from the shop and still held", number
+            yield f"note {number}: gone from the shop and still held"
         else:
-            for text in fields_differing(f"note {number}", found[number], wanted[number], NOTE):
-                yield text, number
+            yield from fields_differing(f"note {number}", found[number], wanted[number], NOTE)
 
 
 def is_news(text: str | None, since: datetime) -> bool:
