@@ -6,11 +6,15 @@ from crm.messaging.models import Message
 from crm.orders.erasing import Counts, Person
 from crm.work.models import DueWork
 
-from .models import BalanceImport, Birthday, Gift, ImportRow, Redemption
+from .models import BalanceImport, Birthday, Freeze, Gift, ImportRow, Redemption
 
 
 def members(person: Person) -> Counts:
-    return {"Birthdays": Birthday.objects.filter(customer__in=person.customers).delete()[0]}
+    # That an account was frozen stays, as the ledger does; why is words about a person.
+    frozen = Freeze.objects.for_store(person.store).filter(customer__in=person.customers)
+    frozen = frozen.exclude(reason="", note="").update(reason="", note="")
+    gone = {"Birthdays": Birthday.objects.filter(customer__in=person.customers).delete()[0]}
+    return gone | ({"Frozen accounts": frozen} if frozen else {})
 
 
 def redemptions(person: Person) -> Counts:

@@ -19,7 +19,7 @@ from crm.stores import formats
 from crm.stores.models import Store
 from crm.woocommerce.pushes.payloads import BadPayload
 
-from . import codes, credit, gifts, ledger, members, programs, rewards
+from . import codes, credit, freezes, gifts, ledger, members, programs, rewards
 from .accounts import lock_all
 from .models import Account, Redemption, Reward
 
@@ -70,6 +70,10 @@ class NotAllowed(CannotRedeem):
 
 class Paused(CannotRedeem):
     """The programme rests; points stay."""
+
+
+class Frozen(CannotRedeem):
+    """Staff check the account; points stay."""
 
 
 class CannotSend(CannotRedeem):
@@ -185,6 +189,7 @@ def _check(reward, account, customer, points, seen, at) -> dict:
         raise NotOffered(_("This reward is not offered at the moment."))
     if not program.active:
         raise Paused(_("The points programme is paused. Your points stay yours."))
+    require_unfrozen(reward.store, customer)
     try:
         members.require(program, customer)
     except members.NotAMember as error:
@@ -207,6 +212,12 @@ def _check(reward, account, customer, points, seen, at) -> dict:
     if reward.stock is not None and not Reward.objects.filter(pk=reward.pk, stock__gt=0).update(stock=F("stock") - 1):
         raise SoldOut(_("This reward is sold out."))
     return terms
+
+
+def require_unfrozen(store: Store, customer: Customer) -> None:
+    """Raises Frozen. The caller holds the customer's accounts."""
+    if freeze := freezes.of(store, customer):
+        raise Frozen(freezes.words(freeze, store.timezone))
 
 
 def too_dear(balance: int, points: int) -> str:

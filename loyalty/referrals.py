@@ -6,6 +6,7 @@ live together may well recommend a shop to each other.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -263,7 +264,7 @@ def _reward(terms, pk, at) -> bool:
         _decline(referral, Reason.MEMBER_LEFT)
     elif referral.order.net_total < terms.minimum_spend:
         _decline(referral, Reason.TOO_SMALL)
-    elif _rewarded_this_year(terms, member, at) >= terms.yearly_cap:
+    elif rewarded_this_year(terms, [member], at) >= terms.yearly_cap:
         _decline(referral, Reason.CAP)
     else:
         _pay(terms, referral, member, at)
@@ -271,10 +272,11 @@ def _reward(terms, pk, at) -> bool:
     return referral.state == State.REWARDED
 
 
-def _rewarded_this_year(terms, member, at) -> int:
+def rewarded_this_year(terms: ReferralTerms, members: Iterable[Customer], at: datetime) -> int:
+    """Friends of these in this year of the store's calendar."""
     zone = terms.program.store.zone
     new_year = at.astimezone(zone).replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
-    return Referral.objects.filter(member=member, state=State.REWARDED, rewarded_at__gte=new_year).count()
+    return Referral.objects.filter(member__in=members, state=State.REWARDED, rewarded_at__gte=new_year).count()
 
 
 def _pay(terms, referral, member, at):
@@ -364,6 +366,11 @@ SHOWN = {
     State.DECLINED: _("Not counted"),
     State.LAPSED: _("Did not order in time"),
 }
+GROUPS = [
+    (_("Under way"), Referral.UNDER_WAY),
+    (_("Rewarded"), (State.REWARDED,)),
+    (_("Not counted"), (State.DECLINED, State.LAPSED)),
+]
 WHY_NOT = {
     Reason.NOT_NEW: _("your friend had ordered here before"),
     Reason.CAP: _("you have reached this year's limit"),
@@ -373,15 +380,18 @@ WHY_NOT = {
 }
 
 
-def friends(customers: Iterable[Customer], limit: int = 50) -> list[dict]:
-    """A member's friends, the newest first: `{email, state, why, at}` in words."""
+def friends(customers: Iterable[Customer], limit: int = 200) -> list[dict]:
+    """A member's friends by how far they are, the newest first: `{label, friends: [{email, state, why, at}]}` in words, none of them empty."""
     rows = Referral.objects.filter(member__in=customers).order_by("-pk")[:limit]
-    return [
-        {
-            "email": masked(row.friend_email),
-            "state": SHOWN[State(row.state)],
-            "why": WHY_NOT[Reason(row.reason)] if row.reason else "",
-            "at": row.rewarded_at or row.delivered_at or row.ordered_at or row.created_at,
-        }
-        for row in rows
-    ]
+    by_group: dict[int, list[dict]] = defaultdict(list)
+    for row in rows:
+        group = next(n for n, (_label, states) in enumerate(GROUPS) if row.state in states)
+        by_group[group].append(
+            {
+                "email": masked(row.friend_email),
+                "state": SHOWN[State(row.state)],
+                "why": WHY_NOT[Reason(row.reason)] if row.reason else "",
+                "at": row.rewarded_at or row.delivered_at or row.ordered_at or row.created_at,
+            }
+        )
+    return [{"label": GROUPS[group][0], "friends": by_group[group]} for group in sorted(by_group)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +20,7 @@ from crm.stores.models import Store
 from .models import Account, Redemption, Reward, Tier
 
 State = Redemption.State
+NEAREST = ("ready", "missing", "tier", "limit", "sold_out")
 
 
 @dataclass
@@ -146,7 +148,7 @@ def offers(store: Store, account: Account | None, at: datetime) -> list[Offer]:
     rewards = list(
         Reward.objects.for_store(store)
         .offered(at)
-        .select_related("tier", "product")
+        .select_related("tier", "product__parent")
         .order_by("position", "points", "pk")
     )
     had = taken(account) if account else []
@@ -157,6 +159,16 @@ def offers(store: Store, account: Account | None, at: datetime) -> list[Offer]:
         reward.store = store  # spares a query for each
         offers.append(_offer(reward, balance, reached, is_used_up(reward, had, at)))
     return offers
+
+
+def by_reach(offers: Iterable[Offer]) -> list[Offer]:
+    """What can be had now first, then what points are missing for; among these in the shop's order."""
+    return sorted(offers, key=lambda offer: NEAREST.index(offer.state))
+
+
+def nearest(offers: Iterable[Offer]) -> Offer | None:
+    """What the fewest points are missing for."""
+    return min((offer for offer in offers if offer.state == "missing"), key=lambda offer: offer.missing, default=None)
 
 
 def taken(account: Account) -> list[tuple[int, datetime]]:

@@ -19,7 +19,7 @@ from crm.stores.models import Store
 from . import codes, credit, ledger, programs, units
 from .accounts import lock_all
 from .models import Redemption
-from .redeeming import BadToken, CannotRedeem, NotEnough, key_of, last_of, no_address, owe_code
+from .redeeming import BadToken, CannotRedeem, NotEnough, key_of, last_of, no_address, owe_code, require_unfrozen
 
 KIND = "credit"
 # Where no programme says otherwise. Until the end of the day; then what was not used is credit again.
@@ -71,6 +71,7 @@ def spend(
         if done.account_id != account.pk:
             raise BadToken(_("This page has been open for too long or is not yours. Please try again."))
         return done
+    require_unfrozen(store, customer)
     try:
         count = units.smallest(amount, currency)
     except ValueError as error:

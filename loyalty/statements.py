@@ -1,7 +1,8 @@
 """What customers and staff are shown of points: on the portal, in mails, beside a ticket."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.conf import settings
@@ -13,9 +14,10 @@ from crm.orders.models import Customer, Order
 from crm.portal.access import customers_of
 from crm.stores.models import Store
 
-from . import credit, earning, explaining, members, paid, units
+from . import credit, earning, expiry, explaining, members, paid, units
 from .accounts import account_of
 from .models import Account, LedgerEntry, Lot, Program
+from .picking import Pick
 
 
 @dataclass
@@ -24,6 +26,8 @@ class Line:
     title: str
     why: list[str]
     order_number: str
+    # Of what it brought: what is left, and the last days on which that can be used.
+    expiring: list[tuple[int, date]] = field(default_factory=list)
 
 
 @dataclass
@@ -112,13 +116,17 @@ def of_order(order: Order, customers=None) -> OfOrder | None:
     )  # fmt: skip
 
 
-def lines(accounts: list[int], before: int | None = None, size: int = 20) -> tuple[list[Line], int | None]:
+def lines(
+    accounts: list[int], before: int | None = None, size: int = 20, pick: Pick | None = None
+) -> tuple[list[Line], int | None]:
     """A page of a statement, newest first, and where the next page begins (the last entry's key) if there is one.
 
     Moves between these very accounts are left out: they change nothing for the person.
     """
     newest = LedgerEntry.objects.filter(account=OuterRef("pk"))
     newest = newest.exclude(cause__startswith="join:", rule__account__in=accounts)
+    if pick:
+        newest = pick.of(newest)
     if before:
         newest = newest.filter(pk__lt=before)
     # Asked for account by account: of one that has very many entries, and has been quiet for long, the database would else look for the
@@ -131,6 +139,20 @@ def lines(accounts: list[int], before: int | None = None, size: int = 20) -> tup
     page = list(entries[: size + 1])
     more = page[size - 1].pk if len(page) > size else None
     return [_line(entry) for entry in page[:size]], more
+
+
+def add_expiry(program: Program, lines: list[Line]) -> None:
+    """Say of each line until when one can use what is left of its points. One query, and none where points do not expire."""
+    if program.expiry == Program.Expiry.NEVER or not lines:
+        return
+    entries = {line.entry.pk for line in lines}
+    lots = Lot.objects.filter(entry__in=entries, is_open=True, expires_at__isnull=False).order_by("expires_at")
+    found: dict[int, dict[date, int]] = defaultdict(lambda: defaultdict(int))
+    for entry_id, expires_at, remaining in lots.values_list("entry_id", "expires_at", "remaining"):
+        assert expires_at
+        found[entry_id][expiry.last_day(program.store, expires_at)] += remaining
+    for line in lines:
+        line.expiring = [(points, day) for day, points in found[line.entry.pk].items()]
 
 
 def credit_lines(

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import about, credit, display, gifts, members, points, rewards
+from .views import about, codes, credit, display, gifts, members, points, rewards
 
 urlpatterns = [
     path("s/<slug:slug>/points/", points.points, name="loyalty-points"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("s/<slug:slug>/invite/<str:code>/", members.invited, name="loyalty-invited"),
     path("s/<slug:slug>/rewards/", rewards.shelf, name="loyalty-rewards"),
     path("s/<slug:slug>/rewards/<int:reward>/", rewards.reward, name="loyalty-reward"),
+    path("s/<slug:slug>/rewards/codes/", codes.codes, name="loyalty-codes"),
     path("s/<slug:slug>/rewards/codes/<int:redemption>/", rewards.code, name="loyalty-code"),
     path("g/<str:token>/", gifts.gift, name="loyalty-gift"),
 ]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from crm.stores.formats import moment, money, number, weekday
 
@@ -15,23 +16,41 @@ from .models import Campaign, EarningRule, Occasion, Program
 
 # A list that nobody reads to its end tells nobody anything.
 MOST = 10
+SAID: dict[str, Promise] = {
+    Occasion.Kind.REVIEW: gettext_lazy("Write a review of what you bought"),
+    Occasion.Kind.SURVEY: gettext_lazy("Answer our questions about an order"),
+    Occasion.Kind.PROFILE: gettext_lazy("Complete your profile"),
+    Occasion.Kind.BIRTHDAY: gettext_lazy("Have your birthday"),
+    Occasion.Kind.SOCIAL_SHARE: gettext_lazy("Tell others about us"),
+}
 
 
 @dataclass
 class Way:
-    """What one does, what it gives, and within which limits, if there are any."""
+    """What one does, what it gives, and within which limits, if there are any; for a member also where, and how it stands."""
 
     what: str
     gives: str
     limit: str = ""
+    # Where one does it.
+    url: str = ""
+    # Of what is done, or can't be done for now: in words.
+    done: str = ""
 
 
 def of(program: Program, at: datetime, tiers: Collection[str] = ()) -> list[Way]:
     """What earns points at a moment for somebody who takes part, in these tiers; nothing while the programme is paused. Three queries."""
     if not program.active:
         return []
-    orders = Way(_("Every order"), explaining.rate(program.rate, program.store.currency), _limits(program))
-    return [orders, *_rules(program), *_campaigns(program, at, tiers), *_occasions(program)]
+    return [*buying(program, at, tiers), *_occasions(program)]
+
+
+def buying(program: Program, at: datetime, tiers: Collection[str] = ()) -> list[Way]:
+    """What orders earn at a moment. Two queries."""
+    orders = Way(
+        _("Every order"), explaining.rate(program.rate, program.store.currency), _limits(program), program.store.url
+    )
+    return [orders, *_rules(program), *_campaigns(program, at, tiers)]
 
 
 def _limits(program) -> str:
@@ -52,7 +71,14 @@ def _limits(program) -> str:
 def _rules(program) -> list[Way]:
     rules = EarningRule.objects.for_store(program.store_id).filter(active=True, rate__gt=program.rate)
     rules = rules.select_related("product__parent", "category").order_by("-rate", "pk")[:MOST]
-    return [Way(explaining.thing(rule), explaining.rate(rule.rate, program.store.currency)) for rule in rules]
+    return [
+        Way(
+            explaining.thing(rule),
+            explaining.rate(rule.rate, program.store.currency),
+            url=rule.product.page if rule.product else "",
+        )
+        for rule in rules
+    ]
 
 
 def _campaigns(program, at, tiers) -> list[Way]:
@@ -77,22 +103,15 @@ def _campaign(campaign, program) -> Way:
 
 
 def _occasions(program) -> list[Way]:
-    said: dict[str, str] = {
-        Occasion.Kind.REVIEW: _("Write a review of what you bought"),
-        Occasion.Kind.SURVEY: _("Answer our questions about an order"),
-        Occasion.Kind.PROFILE: _("Complete your profile"),
-        Occasion.Kind.BIRTHDAY: _("Have your birthday"),
-        Occasion.Kind.SOCIAL_SHARE: _("Tell others about us"),
-    }
     # Whoever reads this has joined.
     return [
-        Way(said[occasion.kind], explaining.points(occasion.points), _times(occasion.per_month))
+        Way(str(SAID[occasion.kind]), explaining.points(occasion.points), times(occasion.per_month))
         for occasion in occasions.active(program.store)
-        if occasion.kind in said
+        if occasion.kind in SAID
     ]
 
 
-def _times(per_month: int | None) -> str:
+def times(per_month: int | None) -> str:
     if per_month is None:
         return ""
     return ngettext("at most %(times)s time a month", "at most %(times)s times a month", per_month) % {

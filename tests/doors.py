@@ -236,6 +236,7 @@ ROUTES = {
     "loyalty-display-script": public,
     "loyalty-credit": Kind(portal.get, answers(302, customers=400, customer_elsewhere=403), portal.shows),
     "loyalty-rewards": portal,
+    "loyalty-codes": portal,
     "loyalty-code": Kind(
         portal_own.get, answers(302, other_customer=404, customer_elsewhere=403), portal_own.shows
     ),
@@ -307,6 +308,18 @@ ROUTES = {
     "admin:loyalty_account_adjust": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
+    # To ask is for owners; what is not frozen can't be unfrozen.
+    **dict.fromkeys(
+        ["admin:loyalty_account_freeze", "admin:loyalty_creditaccount_freeze"],
+        Kind(
+            answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+            answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        ),
+    ),
+    **dict.fromkeys(
+        ["admin:loyalty_account_unfreeze", "admin:loyalty_creditaccount_unfreeze"],
+        Kind(answers(302, staff=403, other_owner=404), answers(302, staff=403, owner=302, superuser=302, other_owner=404)),
     ),
     "admin:loyalty_creditaccount_adjust": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),

@@ -83,6 +83,14 @@ def is_held(store_id: int, customer_id: int | None, email: str, at: datetime) ->
     return bool(whose) and Hold.objects.active(at).filter(whose, store=store_id).exists()
 
 
+def open_of(store: Store, customer: Customer, at: datetime) -> list[Hold]:
+    """The open problems of a customer, and of anybody of this address in the store; the oldest first."""
+    whose = Q(customer=customer.joined_to_id or customer.pk)
+    if customer.email:
+        whose |= Q(customer__email=customer.email)
+    return list(Hold.objects.for_store(store).active(at).filter(whose).order_by("placed_at", "pk"))
+
+
 def held(store: Store, at: datetime) -> QuerySet:
     """Primary keys of the customers with an open problem."""
     return Hold.objects.for_store(store).active(at).order_by().values("customer_id").distinct()

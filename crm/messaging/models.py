@@ -235,6 +235,7 @@ class Hold(models.Model):
         TICKET = "ticket", _("Open ticket")
         PARCEL = "parcel", _("Late or failed parcel")
         REFUND = "refund", _("Refund on its way")
+        REVIEW = "review", _("Account that staff check")
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", verbose_name=_("store"))
     customer = models.ForeignKey("orders.Customer", models.CASCADE, related_name="holds", verbose_name=_("customer"))

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.db import transaction
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 
 from crm.events.models import Event
 from crm.messaging import outbox
-from crm.orders.models import LineItem, Order
+from crm.orders.models import Customer, LineItem, Order
 from crm.stores import links
+from crm.stores.models import Store
 from crm.work.models import DueWork
 from crm.work.wake import wake
 
@@ -21,6 +22,8 @@ KIND = "review-request"
 PURPOSE = "review"
 # How long the link in the mail works.
 VALID_FOR = timedelta(days=60)
+# Orders that a page reminds of at most.
+MOST_ASKED = 10
 GONE = {"cancelled", "refunded", "failed", "trash"}
 
 Reason = Invitation.SkipReason
@@ -120,11 +123,30 @@ def reviewable(order: Order, reviewed: dict[tuple, set] | None = None) -> list[L
     found: dict[object, LineItem] = {}
     for line in order.line_items.all():
         returned = sum(refund.quantity for refund in line.refund_lines.all())
-        # A shirt in two sizes is one product with one page of reviews.
-        product_id = (line.product.parent_id or line.product_id) if line.product else f"line {line.pk}"
+        product_id = _reviewed_as(line)
         elsewhere = reviewed.get((order.customer_id, product_id), set()) - {order.pk}
         if returned < line.quantity and not elsewhere:
             found.setdefault(product_id, line)
+    return list(found.values())
+
+
+def unanswered(store: Store, customers: Iterable[Customer] | QuerySet, at: datetime) -> list[tuple[LineItem, str]]:
+    """What these were asked about lately and have said nothing of, each product once, with its page's path; the newest order first.
+
+    A constant number of queries.
+    """
+    asked = Invitation.objects.for_store(store).filter(
+        order__customer__in=customers, outcome=Invitation.Outcome.INVITED, due_at__gt=at - VALID_FOR, due_at__lte=at
+    )
+    asked = asked.select_related("order__customer").prefetch_related(Prefetch("order__line_items", _lines()), "answers")
+    found: dict[object, tuple[LineItem, str]] = {}
+    rows = [row for row in asked.order_by("-due_at", "-pk")[:MOST_ASKED] if is_open(row.order)]
+    reviewed = _reviewed([row.order for row in rows]) if rows else {}
+    for row in rows:
+        answered = {answer.line_id for answer in row.answers.all()}
+        for line in reviewable(row.order, reviewed):
+            if line.pk not in answered:
+                found.setdefault(_reviewed_as(line), (line, path(row)))
     return list(found.values())
 
 
@@ -145,6 +167,11 @@ def address(invitation: Invitation) -> str:
 
 def path(invitation: Invitation) -> str:
     return f"/r/{links.make(PURPOSE, invitation.store_id, invitation.pk)}/"
+
+
+def _reviewed_as(line) -> int | str:
+    # A shirt in two sizes is one product with one page of reviews.
+    return (line.product.parent_id or line.product_id) if line.product else f"line {line.pk}"
 
 
 def _lines():

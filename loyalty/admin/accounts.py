@@ -23,6 +23,7 @@ from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 from .. import adjusting, explaining, ledger, units
 from ..models import Account, Adjustment, CreditAccount, LedgerEntry, Program
 from ..models.program import worth_of
+from .freezing import Freezing, FrozenFilter
 
 KIND_COLOURS = {
     LedgerEntry.Kind.EARN.label: "success",
@@ -94,10 +95,10 @@ class AdjustForm(forms.Form):
 
 
 @admin.register(Account)
-class AccountAdmin(ReadOnlyAdmin):
+class AccountAdmin(Freezing, ReadOnlyAdmin):
     list_display = ["customer_shown", "balance_shown", "pending_shown", "worth", "created_at", "store"]
     list_select_related = ["customer", "store"]
-    list_filter = [("store", StoreFilter), ("balance", RangeNumericFilter)]
+    list_filter = [("store", StoreFilter), ("balance", RangeNumericFilter), FrozenFilter]
     list_filter_submit = True
     search_fields = ["customer__email", "customer__first_name", "customer__last_name"]
     search_help_text = _("E-mail or name")
@@ -105,10 +106,12 @@ class AccountAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     list_per_page = 50
     fields = [
-        "customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "created_at", "store", "lots", "statement",
+        "customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "created_at", "store", "freezes_shown", "lots", "statement",
     ]  # fmt: skip
-    readonly_fields = ["customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "lots", "statement"]
-    actions_detail = ["adjust"]
+    readonly_fields = [
+        "customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "freezes_shown", "lots", "statement",
+    ]  # fmt: skip
+    actions_detail = ["adjust", "freeze", "unfreeze"]
     adjust_roles = {Role.OWNER}
     adjust_form: type[forms.Form] = AdjustForm
     adjust_title = _("Adjust points")

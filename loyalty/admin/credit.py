@@ -93,8 +93,8 @@ class GiveForm(forms.ModelForm):
 @admin.register(CreditAccount)
 class CreditAccountAdmin(AccountAdmin):
     list_display = ["customer_shown", "balance_shown", "created_at", "store"]
-    fields = ["customer_link", "balance_shown", "created_at", "store", "statement"]
-    readonly_fields = ["customer_link", "balance_shown", "statement"]
+    fields = ["customer_link", "balance_shown", "created_at", "store", "freezes_shown", "statement"]
+    readonly_fields = ["customer_link", "balance_shown", "freezes_shown", "statement"]
     # Agents ask, and an owner decides.
     add_roles = {Role.OWNER, Role.AGENT}
     adjust_form = AdjustCreditForm

@@ -1,6 +1,7 @@
 """Points for merchants: accounts, entries, and the one way to change a balance."""
 
 import django_filters as filters
+from django.db.models import OuterRef
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers, status, viewsets
@@ -12,7 +13,7 @@ from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 
 from .. import explaining, ledger
-from ..models import Account, LedgerEntry, Program
+from ..models import Account, Freeze, LedgerEntry, Program
 from .adjustments import AdjustmentSerializer
 from .of_customers import OfAccountFilter
 
@@ -24,9 +25,24 @@ class AccountSerializer(serializers.ModelSerializer):
     )
     currency = serializers.CharField(source="store.currency", read_only=True)
 
+    frozen_since = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text=_("While staff check the account nothing can be redeemed; else null")
+    )
+
     class Meta:
         model = Account
-        fields = ["id", "customer", "email", "balance", "pending", "earned", "worth", "currency", "created_at"]
+        fields = [
+            "id",
+            "customer",
+            "email",
+            "balance",
+            "pending",
+            "earned",
+            "worth",
+            "currency",
+            "frozen_since",
+            "created_at",
+        ]
         extra_kwargs = {
             "balance": {
                 "help_text": _("Whole points that can be spent; below zero only where the programme allows it")
@@ -104,7 +120,11 @@ class AccountViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
-    queryset = Account.objects.points().select_related("customer", "store")
+    queryset = (
+        Account.objects.points()
+        .select_related("customer", "store")
+        .annotate(frozen_since=Freeze.objects.current().since(OuterRef("customer")))
+    )
     serializer_class = AccountSerializer
     filterset_class = AccountFilter
 

@@ -2,6 +2,7 @@
 
 from .adjustments import Adjustment
 from .display import AskedCount, ShopDisplay
+from .freezes import Freeze
 from .gifts import Gift
 from .imports import BalanceImport, ImportRow
 from .ledger import Account, Allocation, CreditAccount, LedgerEntry, Lot
@@ -15,7 +16,7 @@ from .trials import Trial
 
 __all__ = [
     "Account", "Adjustment", "Allocation", "AskedCount", "BalanceImport", "Birthday", "Campaign", "CreditAccount", "EarningRule",
-    "Gift", "ImportRow", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
+    "Freeze", "Gift", "ImportRow", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
     "Redemption", "Referral", "ReferralCode", "ReferralTerms", "Reward", "RuleVersion", "ShopDisplay", "Sighting",
     "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip

@@ -243,6 +243,11 @@ class Reward(models.Model):
         return self.translations.get(get_language(), {}).get("description") or self.description
 
     @property
+    def picture(self) -> str:
+        """The address of a picture of the product that it is, as the shop shows it, or nothing."""
+        return self.product.picture if self.product else ""
+
+    @property
     def terms(self) -> dict:
         """What customers agree to."""
         names = {language: said["name"] for language, said in self.translations.items() if said.get("name")}

@@ -1,5 +1,5 @@
 """The portal's pages of points, and what the shop's pages ask."""
 
-from . import about, credit, display, members, points, rewards
+from . import about, codes, credit, display, members, points, rewards
 
-__all__ = ["about", "credit", "display", "members", "points", "rewards"]
+__all__ = ["about", "codes", "credit", "display", "members", "points", "rewards"]

@@ -9,9 +9,12 @@ from django.views.decorators.http import require_http_methods
 
 from crm.portal.access import customer_required
 
-from .. import credit, redeeming, spending, statements, units
+from .. import credit, freezes, redeeming, spending, statements, units
 from ..models import Redemption
 from .points import before_of
+
+# Of the codes: all of them have a page of their own.
+NEWEST = 5
 
 
 class AmountForm(forms.Form):
@@ -42,10 +45,11 @@ def balance(request, slug):
     context = {
         "error": error,
         "held": credit.held(accounts),
-        "most": _spendable(request, accounts),
+        "frozen": (frozen := freezes.shown(request.store, request.customer)),
+        "most": "" if frozen else _spendable(request, accounts),
         "smallest": f"{units.money(1, request.store.currency):f}",
         "token": spending.token(request.store, request.customer),
-        "codes": Redemption.objects.for_store(request.store).filter(account__in=accounts).order_by("-pk")[:50],
+        "codes": Redemption.objects.for_store(request.store).filter(account__in=accounts).order_by("-pk")[:NEWEST],
         "lines": lines,
         "older": older,
         "before": before,

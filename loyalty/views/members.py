@@ -153,6 +153,7 @@ def _membership_page(request, form=None, status=200):
             "expiring": expiry.upcoming(store, accounts.values("pk")),
             "terms": terms,
             "link": address,
+            "invite_links": sharing.links(store, address) if address else [],
             "friends": referrals.friends(customers) if terms else [],
             "profile": profile,
             "missing": profiles.missing(request.customer, row) if profile else [],

@@ -11,10 +11,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from crm.portal.access import customer_required
 
-from .. import credit, gifts, members, programs, redeeming, redemptions, rests, rewards
+from .. import code_groups, credit, freezes, gifts, members, programs, redeeming, redemptions, rests, rewards
 from ..accounts import account_of
 from ..forms import GiftForm
 from ..models import Account, Redemption, Reward
+
+# Of the codes that were bought: all of them have a page of their own.
+NEWEST = 5
 
 
 @never_cache
@@ -56,7 +59,8 @@ def _confirm(request, reward, at, form):
     account = account_of(request.store, request.customer)
     offer = next((offer for offer in rewards.offers(request.store, account, at) if offer.reward.pk == reward), None)
     program = programs.of(request.store)
-    if offer is None or offer.state != "ready" or not (program and program.active):
+    can_be_had = offer and offer.state == "ready" and program and program.active
+    if not can_be_had or freezes.of(request.store, request.customer):
         return redirect("loyalty-rewards", slug)
     if "points" not in request.GET and offer.reward.kind == Reward.Kind.EXCHANGE:
         return redirect(f"{reverse('loyalty-rewards', args=[slug])}#reward-{reward}")
@@ -117,20 +121,24 @@ def _points(request) -> int | None:
 
 
 def _shelf(request, error="", status=200):
+    """`?show=affordable` leaves out what can't be had now."""
     program = programs.of(request.store)
     context = {"program": program, "error": error}
     if program:
         account = account_of(request.store, request.customer)
+        offers = rewards.by_reach(rewards.offers(request.store, account, timezone.now()))
+        affordable = [offer for offer in offers if offer.state == "ready"]
+        only = request.GET.get("show") == "affordable"
+        of_points = code_groups.of(request.store, request.customers).filter(account__unit=Account.Unit.POINTS)
         context |= {
             "is_member": members.membership(program, request.customers).is_member,
+            "frozen": freezes.shown(request.store, request.customer),
             "balance": account.balance if account else 0,
-            "offers": rewards.offers(request.store, account, timezone.now()),
-            "codes": Redemption.objects.for_store(request.store)
-            .filter(account__customer__in=request.customers, account__unit=Account.Unit.POINTS, rest_of=None)
-            .select_related("gift__mail", "order")
-            .prefetch_related("rests__order")
-            .order_by("-pk")[:50],
+            "offers": affordable if only else offers,
+            "all_offers": len(offers),
+            "affordable": len(affordable),
+            "only": only,
+            "goal": rewards.nearest(offers),
+            "codes": code_groups.page(of_points, size=NEWEST)[0],
         }
-        for row in context["codes"]:
-            row.standing = rests.standing(row) if row.is_gift else None
     return render(request, "loyalty/rewards.html", context, status=status)

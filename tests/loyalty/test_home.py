@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from crm.messaging import holds
+from crm.stores import formats
 from loyalty import earning, ledger, members
 from loyalty.models import Lot, Program, ReferralTerms
 from tests.factories import (
@@ -93,7 +94,10 @@ def test_what_is_pending_and_what_expires_stands_beside_the_balance(home, progra
     assert "You can use them some days after the order has arrived. 85" in text
     assert "Your codes 1 is ready" in text
     holds.place(program.store, "ticket", [holds.Problem(customer.pk, "ticket:1", at)])
-    assert "While your question, your parcel or your refund is open, none of them expire." in home()
+    day = formats.day(at, program.store.timezone)
+    assert f"While this is open, none of your points expire: Your question to us, since {day}" in home()
+    Program.objects.update(expiry="never")
+    assert "While this is open" not in home()
 
 
 def test_pending_points_alone_are_no_balance(client, home, program, customer):
@@ -134,7 +138,7 @@ def test_leaving_is_asked_twice(client, home, customer):
 
 def test_the_page_is_small_and_costs_the_same_for_everybody(client, home, program, customer, django_assert_num_queries):
     def cost():
-        with django_assert_num_queries(25):
+        with django_assert_num_queries(27):
             return client.get(HOME)
 
     account = make_account(customer, 1000)
@@ -181,7 +185,7 @@ def test_the_statement_can_be_kept_as_a_harmless_table(client, home, program, cu
     rows = list(csv.reader(io.StringIO(response.getvalue().decode("utf-8-sig"))))
     assert response["Content-Disposition"] == 'attachment; filename="points-masala.csv"'
     assert rows[0][0] == heading and len(rows) == 603
-    assert rows[-1][3:] == ["40", "0", "40", "'=HYPERLINK(1)"] and rows[-2][3:6] == ["-15", "0", "25"]
+    assert rows[-1][3:] == ["40", "0", "40", "", "'=HYPERLINK(1)"] and rows[-2][3:6] == ["-15", "0", "25"]
 
 
 def test_a_statement_is_nobody_elses(client, home, program, customer):

@@ -60,3 +60,14 @@ class Product(Mirrored):
 
     def __str__(self):
         return self.name
+
+    @property
+    def page(self) -> str:
+        """The address of its page in the shop, or nothing."""
+        return self.permalink if self.permalink.startswith(("https://", "http://")) else ""
+
+    @property
+    def picture(self) -> str:
+        """The address of its picture in the shop, of a variation without one its product's, or nothing."""
+        url = self.image_url or (self.parent.image_url if self.parent else "")
+        return url if url.startswith(("https://", "http://")) else ""

@@ -1,4 +1,4 @@
-// Beside a code that everybody can select: a button that copies it. Without this script it stays hidden.
+// Beside a code or link that everybody can select: a button that copies it. Without this script it stays hidden.
 for (const button of document.querySelectorAll("[data-copy]")) {
   const field = document.getElementById(button.dataset.copy);
   const said = document.querySelector("[data-copy-said]");
