@@ -122,6 +122,9 @@ def test_what_is_left_of_an_earning_says_until_when(client, statement, account):
     page = words(statement())
 
     assert page.count(f"85 of them: {formats.day(day, account.store.timezone)}") == page.count("of them:") == 1
+    # Of what nobody has touched the day is enough.
+    Lot.objects.exclude(order=order).update(expires_at=last)
+    assert f"+100 100 {formats.day(day, account.store.timezone)}" in words(statement())
     table = client.get(f"{STATEMENT[:-1]}.csv").getvalue().decode()
     assert f"85: {day.date().isoformat()}" in table
     Program.objects.update(expiry="never")
