@@ -14,7 +14,9 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -92,7 +94,8 @@ class Answer(NamedTuple):
         return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True)
+class Page:
     rows: list[dict]
     number: int
     total: int | None
@@ -105,7 +108,7 @@ class Page(NamedTuple):
     # The rows as the mirror takes them, where a reader has seen to that.
     prepared: list | None = None
 
-    @property
+    @cached_property
     def numbered(self) -> dict[int, dict]:
         """The objects by their numbers, without what is none."""
         return numbered(self.rows)

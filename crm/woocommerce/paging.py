@@ -8,6 +8,7 @@ and the walk steps back. `X-WP-Total` alone would not tell: one object that left
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 
 from .client import PER_PAGE, Client, Page
@@ -99,8 +100,8 @@ class Paging:
         number = max((offset + self.overlap) // self.size + 1 if offset else 1, least_number)
         # The page is for shops that know no offsets, and shows that they don't.
         more = {"offset": offset} if offset and self.overlap else {}
-        page = client.page(self.endpoint, number, **self.params | self.less | more)._replace(offset=offset)
-        return page._replace(prepared=self.prepare(page.rows)) if self.prepare else page
+        page = client.page(self.endpoint, number, **self.params | self.less | more)
+        return replace(page, offset=offset, prepared=self.prepare(page.rows) if self.prepare else None)
 
     def _learn_size(self, page: Page) -> None:
         if page.total and page.pages and page.pages > math.ceil(page.total / self.size):

@@ -158,10 +158,12 @@ def buyers(walk: Walk) -> None:
     """Customers who are held as a number only, and in a poll those of the orders that changed."""
     state = walk.state
     held = Customer.objects.filter(store=walk.store, woo_id__gt=state.position, deleted_at=None)
-    found = held.filter(synced_at=None)
+    found = held.filter(synced_at=None).values_list("woo_id", flat=True)
     if not walk.is_full:
-        found = found | held.filter(orders__synced_at__gte=state.started_at, synced_at__lt=state.started_at)
-    numbers = [number for number in found.order_by("woo_id").values_list("woo_id", flat=True).distinct() if number]
+        changed = held.filter(orders__synced_at__gte=state.started_at, synced_at__lt=state.started_at)
+        # Two questions, each with an index of its own: with OR PostgreSQL would read all customers of the store.
+        found = found.union(changed.values_list("woo_id", flat=True))
+    numbers = list(found.order_by("woo_id"))
     for chunk, rows in walk.each(lambda client, chunk: named(client, "customers", chunk, role="all"), chunks(numbers)):
         # Before the place moves: the time may be over in the midst of them.
         read_again(walk, "customers", set(chunk) - {row["id"] for row in rows})

@@ -11,16 +11,19 @@ from ..values import clipped, language
 from .facts import Before
 from .items import Item, add, encode
 from .page import Held
-from .statements import bound_cursor
+from .statements import array, bound_cursor
 
-_REGISTERED = """
+# Each is looked up by itself: with a join PostgreSQL would, without statistics, read all customers of the store for every page.
+_ACCOUNTS = """
+    SELECT r.woo_id, c.id FROM unnest(%(woo_ids)s::bigint[]) AS r(woo_id)
+    CROSS JOIN LATERAL (SELECT id FROM orders_customer WHERE store_id = %(store)s AND woo_id = r.woo_id LIMIT 1) c
+"""
+_UNKNOWN_ACCOUNTS = """
     INSERT INTO orders_customer (
         store_id, woo_id, email, first_name, last_name, phone, username, role, language, is_paying_customer,
         billing, shipping, meta_data, digest)
     SELECT %(store)s, r.woo_id, '', '', '', '', '', '', '', false, '{}'::jsonb, '{}'::jsonb, '[]'::jsonb, ''
     FROM unnest(%(woo_ids)s::bigint[]) AS r(woo_id)
-    -- Each is looked up by itself: with NOT EXISTS PostgreSQL would rather read all customers of the store for every page.
-    WHERE (SELECT id FROM orders_customer c WHERE c.store_id = %(store)s AND c.woo_id = r.woo_id LIMIT 1) IS NULL
     ORDER BY r.woo_id
     ON CONFLICT (store_id, woo_id) DO NOTHING
 """
@@ -57,16 +60,17 @@ _KNOWN_GUESTS = """
 
 @dataclass
 class Buyers:
-    """The customers of guests' orders by their addresses: themselves, or whom they were joined to."""
+    """The customers of orders: accounts by their numbers in the shop, guests by their addresses (themselves, or whom they were joined to)."""
 
+    accounts: dict[int, int] = field(default_factory=dict)
     guests: dict[str, int] = field(default_factory=dict)
-    # Primary key and first order's date.
+    # Primary key and first order's date, of guests.
     new: list[tuple[int, datetime | None]] = field(default_factory=list)
 
 
 def add_buyers(store: Store, items: list[Item]) -> Buyers:
     """Make sure that there is a customer for each order."""
-    registered = sorted({item.row["customer_woo_id"] for item in items} - {0})
+    registered = {item.row["customer_woo_id"] for item in items} - {0}
     guests: dict[str, dict] = {}
     for item in sorted(items, key=lambda item: item.row["date_modified_gmt"] or ""):
         row = item.row
@@ -78,18 +82,35 @@ def add_buyers(store: Store, items: list[Item]) -> Buyers:
             guest["has_paid"] = guest["has_paid"] or other["has_paid"]
             guest["language"] = guest["language"] or other["language"]
         guests[row["billing_email"]] = guest
+    return Buyers(_accounts(store, registered), *_guests(store, guests))
+
+
+def _accounts(store: Store, woo_ids: set[int]) -> dict[int, int]:
+    if not woo_ids:
+        return {}
     with bound_cursor() as cursor:
-        if registered:
-            cursor.execute(_REGISTERED, {"store": store.pk, "woo_ids": registered})
-        if not guests:
-            return Buyers()
+        cursor.execute(_ACCOUNTS, {"store": store.pk, "woo_ids": array(woo_ids)})
+        accounts = dict(cursor.fetchall())
+        if unknown := woo_ids - accounts.keys():
+            named = {"store": store.pk, "woo_ids": array(unknown)}
+            cursor.execute(_UNKNOWN_ACCOUNTS, named)
+            cursor.execute(_ACCOUNTS, named)
+            accounts.update(cursor.fetchall())
+    return accounts
+
+
+def _guests(store: Store, guests: dict[str, dict]) -> tuple[dict[str, int], list[tuple[int, datetime | None]]]:
+    if not guests:
+        return {}, []
+    with bound_cursor(prepare=True) as cursor:
         cursor.execute(_GUESTS, {"store": store.pk, "guests": encode(list(guests.values())).decode()})
         written = cursor.fetchall()
-        buyers = Buyers({row[0]: row[1] for row in written}, [row[2:4] for row in written if row[4]])
-        if rest := guests.keys() - buyers.guests.keys():
+    found = {row[0]: row[1] for row in written}
+    if rest := guests.keys() - found.keys():
+        with bound_cursor() as cursor:
             cursor.execute(_KNOWN_GUESTS, {"store": store.pk, "emails": list(rest)})
-            buyers.guests.update(cursor.fetchall())
-    return buyers
+            found.update(cursor.fetchall())
+    return found, [row[2:4] for row in written if row[4]]
 
 
 def keep_customers(store: Store, items: list[Item], held: dict[int, Held]) -> set[int]:

@@ -86,6 +86,9 @@ def _facts(
 ) -> Iterator[Fact]:
     row = item.row
     created, paid, completed = (when_of(row[f"date_{name}_gmt"]) for name in ("created", "paid", "completed"))
+    if held is None and not any(when and when >= store.announce_from for when in (created, paid, completed)):
+        # All of it is history, as most of an import.
+        return
     was = Before(*held.extra) if held else Before()
     was_deleted = bool(held and held.deleted_at)
     comes_back = was_deleted and not item.is_trashed

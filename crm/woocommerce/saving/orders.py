@@ -13,7 +13,7 @@ from .buyers import add_buyers, keep_customers
 from .facts import Before, record_facts
 from .items import Item, Prepared, add, joined, make_item, prepare
 from .page import Held, Mirror, Saved, counts, save, upsert
-from .statements import bound_cursor
+from .statements import array, bound_cursor
 
 # An order that was placed changes a few times within seconds; its notes are read once after that.
 SETTLING = timedelta(seconds=30)
@@ -95,13 +95,10 @@ def _item(payload: dict, paid: set[str]) -> Item:
     return item
 
 
-# Accounts are looked up one by one: with a join PostgreSQL would rather read all customers of the store for every page. Guests are handed
-# over: looking for `woo_id IS NULL` it would, without statistics, read all guests of the store for every order.
+# The customers are handed over: joined to their table, PostgreSQL without statistics would read all of the store's for every page.
 _CUSTOMERS = """
-    LEFT JOIN LATERAL (
-        SELECT id FROM orders_customer
-        WHERE r.customer_woo_id > 0 AND store_id = %(store)s AND woo_id = r.customer_woo_id LIMIT 1
-    ) c ON true
+    LEFT JOIN unnest(%(accounts)s::bigint[], %(customers)s::bigint[]) AS c(woo_id, id)
+        ON r.customer_woo_id > 0 AND c.woo_id = r.customer_woo_id
     LEFT JOIN unnest(%(emails)s::text[], %(guests)s::bigint[]) AS g(email, id)
         ON r.customer_woo_id = 0 AND g.email = r.billing_email
 """
@@ -166,8 +163,13 @@ def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime)
         "is_paid": "r._is_paid",
         "coupon_codes": "coalesce(r._coupon_codes, '{}')",
     }
-    handed = {"emails": list(buyers.guests), "guests": list(buyers.guests.values())}
-    written = upsert(MIRROR, store, at, items, more=more, joins=_CUSTOMERS, parameters=handed)
+    handed = {
+        "accounts": array(buyers.accounts),
+        "customers": array(buyers.accounts.values()),
+        "emails": list(buyers.guests),
+        "guests": array(buyers.guests.values()),
+    }
+    written = upsert(MIRROR, store, at, items, more=more, joins=_CUSTOMERS, parameters=handed, prepare=True)
     updated = [pk for woo_id, pk in written.items() if woo_id in held]
     _write_children(
         LineItem, _LINES, store, written, updated, joined(item.lines for item in items if item.woo_id in written)
@@ -210,7 +212,7 @@ def _hints(store: Store, items: list[Item], held: dict[int, Held]) -> Iterator[t
 def _write_children(model, sql, store, written, updated, rows):
     """Replace what the orders have of lines or refunds; returns what the statement returns, and the rows that went."""
     stale = []
-    named = {"store": store.pk, "rows": rows, "woo_ids": list(written), "pks": list(written.values())}
+    named = {"store": store.pk, "rows": rows, "woo_ids": array(written), "pks": array(written.values())}
     with bound_cursor() as cursor:
         if updated:
             cursor.execute(_STALE.format(table=model._meta.db_table), named | {"orders": updated})

@@ -14,7 +14,7 @@ from crm.stores.models import Store
 
 from ..models import KeptAside
 from .items import HALF, Item, Prepared, joined, prepare
-from .statements import bound_cursor
+from .statements import array, bound_cursor
 
 
 @dataclass
@@ -99,17 +99,17 @@ def save(
     broken += refused
     keep_aside(mirror.resource, store, broken, at, saved)
     bad = {number for number, _error in saved.kept_aside}
-    _resolve(mirror, store, [str(woo_id) for woo_id in same | set(items) if str(woo_id) not in bad], at)
+    _resolve(mirror, store, [woo_id for woo_id in same | set(items) if str(woo_id) not in bad], at)
     return saved
 
 
-def _resolve(mirror, store, numbers: list[str], at) -> None:
+def _resolve(mirror, store, numbers: list[int], at) -> None:
     """What was kept aside and is mirrored by now waits no longer. In bare SQL: Django would write out each number."""
     with bound_cursor() as cursor:
         cursor.execute(
             f"UPDATE {KeptAside._meta.db_table} SET resolved_at = %s "
             "WHERE store_id = %s AND resource = %s AND resolved_at IS NULL AND woo_id = ANY(%s::text[])",
-            [at, store.pk, mirror.resource, numbers],
+            [at, store.pk, mirror.resource, array(numbers)],
         )
 
 
@@ -179,8 +179,8 @@ def _held(mirror, store, woo_ids) -> dict[int, Held]:
     extra = "".join(f", {name}" for name in mirror.held)
     with bound_cursor() as cursor:
         cursor.execute(
-            f"SELECT woo_id, id, date_modified_gmt, digest, deleted_at{extra} FROM {mirror.table} WHERE store_id = %s AND woo_id = ANY(%s)",
-            [store.pk, woo_ids],
+            f"SELECT woo_id, id, date_modified_gmt, digest, deleted_at{extra} FROM {mirror.table} WHERE store_id = %s AND woo_id = ANY(%s::bigint[])",
+            [store.pk, array(woo_ids)],
         )
         return {
             row[0]: Held(
@@ -234,6 +234,8 @@ def _write(items, held, write) -> tuple[int, int, list[tuple[dict, str]]]:
 
 def keep_aside(resource: str, store: Store, broken: list[tuple[dict, str]], at: datetime, saved: Saved) -> None:
     """Remember what can't be mirrored, so that it can be looked at and tried again."""
+    if not broken:
+        return
     rows = {}
     for payload, error in broken:
         body = _as_text(payload)
@@ -273,10 +275,12 @@ def upsert(
     more: dict[str, str] | None = None,
     joins: str = "",
     parameters: dict[str, Any] | None = None,
+    prepare: bool = False,
 ) -> dict[int, int]:
     """Insert or update rows; returns {woo_id: primary key} of those that were written.
 
     `more` gives SQL for columns that are not in the JSON, from `joins` onto the record `r`, and `parameters` what these name.
+    `prepare` where no table is joined, so that no statistics can make the plan a bad one.
     """
     own = [name for name in mirror.columns if not name.startswith("_")]
     more = more or {}
@@ -302,7 +306,7 @@ def upsert(
         % ((item.digest + item.source).encode(), b"true" if item.is_trashed else b"false", item.json[1:])
         for item in items
     )
-    with bound_cursor() as cursor:
+    with bound_cursor(prepare) as cursor:
         cursor.execute(sql, {"store": store.pk, "at": at, "rows": rows} | (parameters or {}))
         return dict(cursor.fetchall())
 

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from contextlib import contextmanager
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -25,3 +26,8 @@ def bound_cursor(prepare=False):
     finally:
         # Others on this connection may do better with a plan for their very values.
         wire.prepare_threshold = before
+
+
+def array(numbers: Iterable[int]) -> str:
+    """Numbers as PostgreSQL writes an array of them: psycopg would look at each one's size to find the narrowest type."""
+    return "{" + ",".join(map(str, numbers)) + "}"

@@ -18,7 +18,7 @@ def test_no_statement_that_writes_a_page_reads_more_than_the_page(store):
     read = {}
 
     def explain(execute, sql, params, many, context):
-        if sql.lstrip().startswith("INSERT INTO orders_"):
+        if sql.lstrip().startswith(("INSERT INTO orders_", "SELECT r.woo_id")):
             with bound_cursor() as cursor:
                 cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
                 read[sql] = most_rows(cursor.fetchone()[0][0]["Plan"])
@@ -27,7 +27,7 @@ def test_no_statement_that_writes_a_page_reads_more_than_the_page(store):
     with connection.execute_wrapper(explain):
         save_orders(store, orders_from(601, PAGE), NOW)
 
-    assert len(read) == 5 and max(read.values()) <= 2 * PAGE, read
+    assert len(read) == 6 and max(read.values()) <= 2 * PAGE, read
 
 
 def test_orders_older_than_what_is_held_of_their_guests_are_theirs_as_well(store):
