@@ -1,20 +1,38 @@
 """What the programme keeps of a person, erased. The ledger stays: its entries name orders, rewards and sums, and nobody any more."""
 
-from django.db.models import Q
+from django.db.models import Q, TextField, Value
+from django.db.models.functions import Cast, Concat
 
 from crm.messaging.models import Message
+from crm.orders.erasers import NOBODY
 from crm.orders.erasing import Counts, Person
 from crm.work.models import DueWork
 
-from .models import BalanceImport, Birthday, Freeze, Gift, ImportRow, Redemption
+from .models import BalanceImport, Birthday, Freeze, Gift, ImportRow, JoinLink, Redemption, Referral, Sighting
 
 
 def members(person: Person) -> Counts:
+    """Who invited whom stays, and who of them was the person does not; nor from where they came."""
+    asked = JoinLink.objects.filter(store=person.store, email__in=person.emails)
+    seen = Sighting.objects.filter(store=person.store, customer__in=person.customers)
+    friends = Referral.objects.for_store(person.store).filter(friend_email__in=person.emails)
+    traces = Referral.objects.for_store(person.store).filter(member__in=person.customers)
+    traces.update(network_hash="", device_hash="")
     # That an account was frozen stays, as the ledger does; why is words about a person.
     frozen = Freeze.objects.for_store(person.store).filter(customer__in=person.customers)
-    frozen = frozen.exclude(reason="", note="").update(reason="", note="")
-    gone = {"Birthdays": Birthday.objects.filter(customer__in=person.customers).delete()[0]}
-    return gone | ({"Frozen accounts": frozen} if frozen else {})
+    return {
+        "Frozen accounts": frozen.exclude(reason="", note="").update(reason="", note=""),
+        "Birthdays": Birthday.objects.filter(customer__in=person.customers).delete()[0],
+        "Links to join": asked.delete()[0],
+        "Sightings": seen.delete()[0],
+        "Invitations": friends.update(
+            # Each its own, since one mailbox is invited once.
+            friend_email=Concat(Value(NOBODY), Cast("pk", TextField()), output_field=TextField()),
+            mailbox=Concat(Value(NOBODY), Cast("pk", TextField()), output_field=TextField()),
+            network_hash="",
+            device_hash="",
+        ),
+    }
 
 
 def redemptions(person: Person) -> Counts:

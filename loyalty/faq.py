@@ -21,6 +21,23 @@ def of(program: Program) -> list[Question]:
     """Questions and answers in the active language; no queries."""
     asked = [
         Question(_("What counts?"), _("Of each order: %(what)s.") % {"what": explaining.what_counts(program.rule)}),
+        Question(
+            _("How do I see my points?"),
+            _("Enter your address above: we send you a link to them. You need no password."),
+        ),
+        Question(
+            _("I ordered with another address. Where are my points?"),
+            _("Points belong to the address that the order was placed with. Ask us, and we look at it together."),
+        ),
+    ]
+    if program.point_value:
+        asked.insert(0, Question(_("What are points worth?"), _worth(program)))
+    return asked
+
+
+def small_print(program: Program) -> list[Question]:
+    """What one should have read before one joins, in the active language; no queries."""
+    return [
         Question(_("When can I use my points?"), _usable(program)),
         Question(_("Do points expire?"), _expiry(program)),
         Question(
@@ -30,12 +47,12 @@ def of(program: Program) -> list[Question]:
         Question(_("Can I leave?"), _leaving(program)),
         Question(
             _("What do you know about me?"),
-            _("What you ordered here and the points of it. Your birthday and your friends only if you tell us."),
+            _(
+                "What you ordered here and the points of it. Your birthday and your friends only if you tell us."
+                " Once signed in you can download all of it, or have it deleted."
+            ),
         ),
     ]
-    if program.point_value:
-        asked.insert(0, Question(_("What are points worth?"), _worth(program)))
-    return asked
 
 
 def worth(program: Program) -> tuple[int, str] | None:

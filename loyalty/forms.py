@@ -2,11 +2,15 @@
 
 from datetime import date
 
+from allauth.account.adapter import get_adapter
+from allauth.core import context, ratelimit
 from babel.dates import get_month_names
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from crm.stores.formats import locale
+
+from .mailboxes import mailbox
 
 
 def months() -> list[tuple[int, str]]:
@@ -34,6 +38,22 @@ class FriendForm(forms.Form):
         widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
         help_text=_("Order with this address."),
     )
+
+
+class JoinForm(forms.Form):
+    """Has the mail sent sparingly: for each mailbox, however its address is written, and for each network."""
+
+    email = forms.EmailField(
+        label=_("Email address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
+    )
+
+    def clean_email(self):
+        email = self.cleaned_data["email"].lower()
+        if not ratelimit.consume(context.request, action="join_by_mail", key=mailbox(email)):
+            raise get_adapter().validation_error("rate_limited")
+        return email
 
 
 class GiftForm(forms.Form):

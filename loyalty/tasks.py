@@ -9,6 +9,7 @@ from . import (
     expiry,
     gifts,
     importing,
+    join_links,
     members,
     profiles,
     proof,
@@ -40,6 +41,7 @@ def release() -> None:
 def each_hour() -> None:
     """What is due by a store's own clock: gifts, rewards for friends, points of those who left, codes whose day has passed, gifts that did not arrive."""
     asking.forget(timezone.now())
+    join_links.forget(timezone.now())
     _in_each_store(
         birthdays.give,
         profiles.reward,

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import about, codes, credit, display, gifts, members, points, rewards
+from .views import about, codes, credit, display, gifts, joining, members, points, rewards
 
 urlpatterns = [
     path("s/<slug:slug>/points/", points.points, name="loyalty-points"),
@@ -8,6 +8,9 @@ urlpatterns = [
     path("s/<slug:slug>/points/statement.csv", points.download, name="loyalty-statement-csv"),
     path("s/<slug:slug>/credit/", credit.balance, name="loyalty-credit"),
     path("s/<slug:slug>/rewards/about/", about.about, name="loyalty-about"),
+    path("s/<slug:slug>/rewards/join/", joining.by_mail, name="loyalty-join-by-mail"),
+    path("s/<slug:slug>/rewards/join/sent/", joining.sent, name="loyalty-join-sent"),
+    path("s/<slug:slug>/rewards/join/<str:token>/", joining.arrive, name="loyalty-arrive"),
     path("s/<slug:slug>/points.json", display.points, name="loyalty-display"),
     path("s/<slug:slug>/points.js", display.script, name="loyalty-display-script"),
     path("s/<slug:slug>/membership/", members.membership, name="loyalty-membership"),

@@ -204,6 +204,10 @@ ACCOUNT_RATE_LIMITS = {
     "track_order": "20/10m/ip,8/h/key",
     # Somebody who enters strangers' addresses.
     "accept_invitation": "20/h/ip,3/h/key",
+    # It reads all that there is of somebody.
+    "download_data": "6/h/key",
+    # Of one mailbox: whoever gets these mails may not have asked for any.
+    "join_by_mail": "20/m/ip,2/m/key,6/h/key",
 }
 # Behind a proxy everyone would else share its address, and so the limits.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=1 if env_bool("BEHIND_PROXY", False) else 0)

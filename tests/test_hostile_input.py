@@ -283,6 +283,7 @@ def test_no_odd_word_in_an_address_breaks_a_page(world, odd):
         for page in ("orders/?page", "tickets/?page", "tickets/new/?order", "points/?page", "sign-in/?next")
     ]
     asked += [("customer", f"{home}orders/{word}/"), ("customer", f"/t/{word}/"), ("customer", f"/r/{word}/")]
+    asked += [("anonymous", f"{home}rewards/join/{word}/"), ("anonymous", f"{home}rewards/join/?lang={word}")]
     asked += [("customer", f"/u/{word}/"), ("customer", f"/s/{word}/"), ("owner", f"/admin/?store={word}")]
     asked += [("owner", f"/admin/search/?s={word}"), ("owner", f"/admin/support/ticket/?view={word}")]
     # Each list is asked in turn with one of the words: they search alike.
@@ -318,6 +319,7 @@ def test_no_odd_word_in_a_form_breaks_a_page(world, odd):
         ("customer", f"{home}tickets/{world.a['support.Ticket'].number}/", ["text", "cause"]),
         ("anonymous", f"{home}sign-in/", ["email", "next"]),
         ("anonymous", f"{home}track/", ["number", "proof"]),
+        ("anonymous", f"{home}rewards/join/", ["email"]),
         ("anonymous", f"/r/{review}/", ["shown_name", f"item-{line}-score", f"item-{line}-text"]),
         ("anonymous", "/accounts/login/", ["login", "password", "next"]),
         ("anonymous", "/i18n/setlang/", ["language", "next"]),

@@ -16,7 +16,7 @@ from crm.reviews import invitations
 from crm.shipping import pages
 from crm.stores import links
 from crm.stores.models import User
-from loyalty import gifts
+from loyalty import gifts, join_links
 from tests.doors import ADMIN, CUSTOMERS, MAY_READ, NOT_THERE, NOT_TRIED, PROGRAMS, PUBLIC, ROUTES, STAFF, Kind, answers
 from tests.two_stores import MARKS, NOTE, SECRETS
 
@@ -90,6 +90,7 @@ def url_of(world, route) -> str:
         "order": order.pk,
         "number": ticket.number if "ticket" in route.name else order.number,
         "token": {
+            "loyalty-arrive": links.make(join_links.PURPOSE, side.store.pk, side["loyalty.JoinLink"].pk),
             "loyalty-gift": links.make(gifts.PURPOSE, side.store.pk, side["loyalty.Gift"].pk),
             "tracking": links.make(pages.PURPOSE, side.store.pk, order.pk),
             "preferences": links.make(compose.PREFERENCES, side.store.pk, side["messaging.Message"].pk),

@@ -24,6 +24,7 @@ from loyalty.models import (
     BalanceImport,
     CreditAccount,
     Gift,
+    JoinLink,
     MembershipTerms,
     ProgramLiability,
     ReferralCode,
@@ -188,6 +189,7 @@ def _side(mark, store) -> Side:
             store=store, redemption=redemption, sender=name, recipient=f"friend@{mark}.example", message=f"{name} says",
             language="en",
         ),
+        JoinLink.objects.create(store=store, email=customer.email, language="en", state="done"),
         CreditAccount.objects.get(pk=factories.make_credit(customer, 500).pk),
         MailboxMessage.objects.create(
             sender="shop@shop.example", recipients=customer.email, subject=f"{name} mail",

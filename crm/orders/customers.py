@@ -52,6 +52,18 @@ def join_guest(store: Store, email: str, at: datetime) -> Customer | None:
     return person
 
 
+@transaction.atomic
+def make_guest(store: Store, email: str, language: str, at: datetime) -> Customer:
+    """A guest for an address (lower case) that its owner has proven; the one that there is, if there is one."""
+    lock_mirror(store)
+    guest, is_new = Customer.objects.get_or_create(
+        store=store, email=email, woo_id=None, defaults={"language": language, "email_verified_at": at}
+    )
+    if is_new:
+        record("customer.created", store, guest.pk, customer=guest, occurred_at=at)
+    return guest
+
+
 def addresses(customer: Customer) -> list[dict[str, str]]:
     """A customer's different postal addresses, the one that was used last first; each has WooCommerce's address fields."""
     used = Order.objects.filter(customer=customer).order_by("-date_created_gmt", "-pk")

@@ -67,9 +67,7 @@ def customer_required(view):
 def find_customer(request: HttpRequest) -> None:
     """Set `request.customers` and `request.customer` for a dressed request, and speak the customer's language."""
     request.customers = customers_of(request.store, request.email)
-    request.customer = request.customers.order_by(
-        F("deleted_at").asc(nulls_first=True), F("woo_id").asc(nulls_last=True), "-pk"
-    ).first()
+    request.customer = main_of(request.customers)
     if request.customer and request.customer.language:
         speak(request, request.customer.language)
 
@@ -79,6 +77,11 @@ def customers_of(store: Store, email: str):
     if not email:
         return Customer.objects.none()
     return Customer.objects.for_store(store).filter(Q(email=email) | Q(joined_to__email=email))
+
+
+def main_of(customers) -> Customer | None:
+    """The one of a person's customer rows that stands for them: the registered one if there is one."""
+    return customers.order_by(F("deleted_at").asc(nulls_first=True), F("woo_id").asc(nulls_last=True), "-pk").first()
 
 
 def proven_email(request: HttpRequest) -> str:

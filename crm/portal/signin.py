@@ -1,8 +1,10 @@
-"""Sign-in by a mailed code. django-allauth makes the code, counts the tries and opens the session; what is here is the shop's part."""
+"""Sign-in by a mailed code, or by a link that a room mails for a purpose of its own. django-allauth makes the code, counts the tries and opens the session; what is here is the shop's part."""
 
 from datetime import datetime, timedelta
 
+from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.internal.flows.login_by_code import LoginCodeVerificationProcess
+from allauth.account.models import Login
 from allauth.account.stages import LoginByCodeStage, LoginStageController
 from django.contrib.auth import logout
 from django.contrib.auth.hashers import make_password
@@ -43,10 +45,30 @@ def finish(request: HttpRequest, attempt: LoginCodeVerificationProcess, next: st
     """The code was right: open the session for the proven address."""
     email = attempt.state["email"]
     response = attempt.finish(next)
+    _prove(request, email, at)
+    return response
+
+
+def by_link(request: HttpRequest, email: str, at: datetime) -> bool:
+    """A mailed link has proven the address: open its session; whether that went well, which it does not for somebody who is switched off.
+
+    The caller has seen to it that the link was its first use and that the store knows the address.
+    """
+    user = _user_for(request.store, email)
+    if user is None:
+        return False
+    if request.user.is_authenticated:
+        logout(request)
+    record_authentication(request, user, method="code", email=email)
+    perform_login(request, Login(user=user, email=email))
+    _prove(request, email, at)
+    return request.user.is_authenticated
+
+
+def _prove(request, email, at):
     if request.user.is_authenticated:
         request.session[PROVEN] = email
         join_guest(request.store, email, at)
-    return response
 
 
 def queue_code(store: Store, email: str, code: str) -> None:

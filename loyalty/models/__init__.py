@@ -5,6 +5,7 @@ from .display import AskedCount, ShopDisplay
 from .freezes import Freeze
 from .gifts import Gift
 from .imports import BalanceImport, ImportRow
+from .joining import JoinLink
 from .ledger import Account, Allocation, CreditAccount, LedgerEntry, Lot
 from .members import Birthday, Member
 from .program import MembershipTerms, Program, ProgramLiability
@@ -16,7 +17,7 @@ from .trials import Trial
 
 __all__ = [
     "Account", "Adjustment", "Allocation", "AskedCount", "BalanceImport", "Birthday", "Campaign", "CreditAccount", "EarningRule",
-    "Freeze", "Gift", "ImportRow", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
+    "Freeze", "Gift", "ImportRow", "JoinLink", "LedgerEntry", "Lot", "Member", "MembershipTerms", "Occasion", "Program", "ProgramLiability",
     "Redemption", "Referral", "ReferralCode", "ReferralTerms", "Reward", "RuleVersion", "ShopDisplay", "Sighting",
     "Tier", "TierChange", "TierStanding", "Trial",
 ]  # fmt: skip

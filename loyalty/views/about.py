@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from crm.portal.access import for_anybody
 
 from .. import explaining, faq, programs, referrals, rewards, ways
+from ..forms import JoinForm
 
 
 @require_safe
@@ -26,6 +27,8 @@ def about(request, slug):
             "offers": rewards.offers(request.store, None, at),
             "tiers": [(tier, explaining.gift(tier.multiplier, 0)) for tier in tiers],
             "terms": referrals.terms_of(request.store),
+            "small_print": faq.small_print(program),
             "questions": faq.of(program),
+            "form": JoinForm(),
         }
     return render(request, "loyalty/about.html", context)

@@ -37,7 +37,7 @@ def join(request, slug):
     if members.membership(program, request.customers).is_member:
         return redirect("loyalty-points", slug)
     members.join(request.store, request.customer, Way.PORTAL, timezone.now())
-    _note_sighting(request)
+    note_sighting(request)
     messages.success(request, _("Welcome! From now on your orders earn points."))
     return redirect("loyalty-points", slug)
 
@@ -100,7 +100,7 @@ def link(request, slug):
     if referrals.terms_of(request.store) is None or not members.membership(program, request.customers).is_member:
         raise Http404
     referrals.make_code(request.store, request.customer)
-    _note_sighting(request)
+    note_sighting(request)
     return redirect(f"{reverse('loyalty-membership', args=[slug])}#friends")
 
 
@@ -169,7 +169,7 @@ def _trace(request):
     return referrals.trace(request.store, ip, request.headers.get("User-Agent", ""))
 
 
-def _note_sighting(request):
+def note_sighting(request):
     if referrals.terms_of(request.store):
         referrals.note_sighting(request.store, request.customer, _trace(request), timezone.now())
 

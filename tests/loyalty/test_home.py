@@ -217,7 +217,7 @@ def test_the_page_for_everybody_is_the_same_for_everybody(client, program, custo
     text = words(response)
     for part in (
         "You earn 1 point for each ₹10.00. 100 points are worth ₹10.00.",
-        "₹50.00 off Not together with other codes.",
+        "₹50.00 off Sold out Not together with other codes.",
         "Sold out",
         "Gold Early access ₹2,000.00",
         "Write a review of what you bought 50 points",

@@ -22,6 +22,7 @@ from tests.factories import (
     make_guest,
     make_order,
     make_program,
+    make_referral,
     make_staff,
     make_store,
 )
@@ -44,6 +45,23 @@ def test_a_mail_that_waits_is_not_sent_to_somebody_who_was_erased(store, mailout
 
     assert mailoutbox == []
     assert not Message.objects.exists()
+
+
+def test_of_a_friend_who_was_invited_and_of_where_a_member_was_seen_nothing_is_left(store):
+    from loyalty.models import JoinLink, Sighting
+
+    member = make_customer(store)
+    for email in (EMAIL, "other@mail.example"):
+        referral = make_referral(member, friend_email=email, network_hash="seen")
+    Sighting.objects.create(store=store, customer=member, network_hash="seen", device_hash="seen")
+    JoinLink.objects.create(store=store, email=EMAIL, language="en", state="done")
+
+    erasing.erase(erasing.find(store, EMAIL, NOW))
+    assert not tables_with(EMAIL)
+    referral.refresh_from_db()
+    assert (referral.friend_email, referral.network_hash) == ("other@mail.example", "seen")
+    erasing.erase(erasing.of_customer(member, NOW))
+    assert not tables_with("seen")
 
 
 def test_a_customer_of_two_shops_still_signs_in_at_the_other(store):
