@@ -10,19 +10,33 @@ class LoyaltyConfig(AppConfig):
         from crm.messaging import context, kinds
         from crm.orders import given_back, panels
         from crm.orders.erasing import eraser
-        from crm.portal import home, navigation, sections
+        from crm.orders.exporting import left_out, part
+        from crm.portal import home, losses, navigation, sections
         from crm.woocommerce import push
         from crm.work import schedules
 
-        from . import code_mails, corrections, credit, erasing, gifts, paid, redemptions, statements
+        from . import code_mails, corrections, credit, erasing, exporting, gifts, paid, redemptions, statements
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
         eraser(erasing.redemptions, 30)
         eraser(erasing.gifts, 30)
+        told = [f"loyalty.{name}" for name in ("Member", "Birthday", "TierStanding", "TierChange", "Freeze")]
+        part("membership", exporting.membership, 70, *told)
+        part("balances", exporting.balances, 71, "loyalty.Account", "loyalty.Lot")
+        part("points_and_credit", exporting.entries, 72, "loyalty.LedgerEntry")
+        part("rewards_and_codes", exporting.codes, 73, "loyalty.Redemption")
+        part("gift_cards", exporting.gifts, 74, "loyalty.Gift")
+        part("friends", exporting.friends, 75, "loyalty.Referral", "loyalty.ReferralCode", "loyalty.Sighting")
+        part("points_from_elsewhere", exporting.imported, 76, "loyalty.ImportRow")
+        left_out("A file that was uploaded, until it is imported.", "loyalty.BalanceImport")
+        left_out("Which points paid for which movement follows from both.", "loyalty.Allocation")
+        left_out("What staff ask for is theirs until it is posted; then it is a movement.", "loyalty.Adjustment")
+        left_out("A link that was mailed, for a day.", "loyalty.JoinLink")
         navigation.add(_("Points"), "loyalty-points", 20)
         navigation.add(_("Rewards"), "loyalty-rewards", 21)
         navigation.add(_("Store credit"), "loyalty-credit", 22, is_for=statements.has_credit)
+        losses.loss(statements.losses, 20)
         home.card("loyalty/home_card.html", statements.home_card, 20)
         home.card("loyalty/credit_card.html", statements.credit_card, 21)
         sections.order_section("loyalty/order_section.html", statements.order_section, 40)

@@ -9,14 +9,17 @@ from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, Func, Min, OuterRef, Sum
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crm.orders.models import Customer, Order
 from crm.portal.access import customers_of
+from crm.stores.formats import money, number
 from crm.stores.models import Store
 
 from . import credit, earning, expiry, explaining, members, paid, units
 from .accounts import account_of
-from .models import Account, LedgerEntry, Lot, Program
+from .models import Account, LedgerEntry, Lot, Program, Redemption
 from .picking import Pick
 
 
@@ -212,6 +215,27 @@ def has_credit(request) -> bool:
 def credit_card(request) -> dict | None:
     accounts = credit.accounts_of(request.store, request.customers)
     return {"held": credit.held(accounts)} if accounts else None
+
+
+def losses(request) -> list[str]:
+    """What somebody would lose whose data was deleted: points, credit, codes that are not used."""
+    said = []
+    found = summary(request.store, request.customers)
+    if found and (points := max(found.balance, 0) + found.pending):
+        said.append(ngettext("%(points)s point", "%(points)s points", points) % {"points": number(points)})
+    accounts = credit.accounts_of(request.store, request.customers)
+    said += [
+        _("%(money)s of store credit") % {"money": money(held.amount, held.currency)}
+        for held in credit.held(accounts)
+        if held.amount
+    ]
+    codes = Redemption.objects.for_store(request.store).filter(account__customer__in=request.customers)
+    if codes := codes.exclude(code="").filter(state=Redemption.State.READY).count():
+        said.append(
+            ngettext("%(codes)s code that is not used", "%(codes)s codes that are not used", codes)
+            % {"codes": number(codes)}
+        )
+    return said
 
 
 def order_section(request, order: Order) -> dict | None:

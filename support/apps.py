@@ -9,12 +9,14 @@ class SupportConfig(AppConfig):
     def ready(self):
         from crm.messaging import kinds
         from crm.orders.erasing import eraser
+        from crm.orders.exporting import part
         from crm.portal import home, navigation
 
-        from . import erasing
+        from . import erasing, exporting
         from .views import open_tickets
 
         eraser(erasing.tickets, 30)
+        part("questions", exporting.tickets, 45, "support.Ticket", "support.Message")
         # An answer is worth reading however late, and whatever became of the order.
         always = {"purpose": kinds.Purpose.SERVICE, "useful_for": None, "not_for_statuses": ()}
         kinds.register("ticket-opened", template="support/mail/opened", label=_("Question received"), **always)

@@ -75,6 +75,25 @@ class TicketForm(KeyedForm):
                 bound.widget.attrs |= {"aria-invalid": "true", "aria-describedby": f"{name}-error"}
 
 
+class ErasureForm(forms.Form):
+    """Sent by nobody by accident: one's own address has to be typed."""
+
+    email = forms.CharField(
+        label=_("Type your email address to confirm"),
+        max_length=320,
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "inputmode": "email"}),
+    )
+
+    def __init__(self, *args, email, **options):
+        super().__init__(*args, **options)
+        self.own = email
+
+    def clean_email(self):
+        if self.cleaned_data["email"].strip().lower() != self.own:
+            raise forms.ValidationError(_("This is not the address you are signed in with."))
+        return self.own
+
+
 class ReplyForm(KeyedForm):
     text = PlainTextField(label=_("Your answer"), widget=forms.Textarea({"rows": 5}))
 

@@ -9,13 +9,14 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from crm.orders.models import Order
 from crm.portal.access import customer_required
+from crm.portal.losses import losses
 
-from . import tickets
-from .forms import ReplyForm, TicketForm
+from . import erasure, tickets
+from .forms import ErasureForm, ReplyForm, TicketForm
 from .models import Message, Ticket
 
 # For one person in one store. Nobody types faster; a script does.
@@ -77,6 +78,24 @@ def conversation(request, slug, number):
             return redirect(f"{request.path}#message-{message.pk}")
     said = ticket.messages.public().select_related("author")
     return render(request, "support/conversation.html", {"ticket": ticket, "said": said, "form": form}, status=status)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@customer_required
+def erase(request, slug):
+    """What having one's data deleted means, and, once one's own address is typed, the wish itself."""
+    form, status = ErasureForm(request.POST if request.method == "POST" else None, email=request.email), 200
+    if form.is_valid():
+        erasure.ask(
+            request.store, request.customer, request.customers, request.email, request.LANGUAGE_CODE, timezone.now()
+        )
+        return redirect("portal-erase", slug)
+    if form.is_bound:
+        status = 400
+    ticket = erasure.asked(request.store, request.customers, request.email)
+    context = {"form": form, "ticket": ticket, "losses": [] if ticket else losses(request)}
+    return render(request, "support/erase.html", context, status=status)
 
 
 def open_tickets(request) -> dict:

@@ -65,8 +65,10 @@ MODULES = [
     "loyalty/redeeming.py",
     "loyalty/redemptions.py",
     "loyalty/rewards.py",
+    "loyalty/statements.py",
     "loyalty/ways.py",
     "postpurchase/borrowed_words.py",
+    "support/erasure.py",
     "support/views.py",
 ]
 KEYWORDS = dict.fromkeys(["_", "gettext", "gettext_lazy", "gettext_noop"]) | {

@@ -193,15 +193,15 @@ def test_pages_of_a_customer_speak_the_language(reader, language, store, everyth
     ticket = f"/s/masala/tickets/{everything['ticket'].number}/"
 
     for path in [
-        "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/points/statement/", "/s/masala/membership/", "/s/masala/credit/",
+        "/s/masala/", "/s/masala/orders/", "/s/masala/orders/1234/", "/s/masala/points/", "/s/masala/points/statement/", "/s/masala/membership/", "/s/masala/credit/", "/s/masala/data/", "/s/masala/data/delete/",
         "/s/masala/rewards/", f"/s/masala/rewards/{everything['reward'].pk}/", f"/s/masala/rewards/{everything['gift'].redemption.reward_id}/",
         f"/s/masala/rewards/codes/{everything['gift'].redemption_id}/", "/s/masala/tickets/", "/s/masala/tickets/new/?order=1234", ticket,
     ]:  # fmt: skip
         response = reader.get(path)
         assert response.status_code == 200, path
         read(response, language)
-    for path in ["/s/masala/tickets/new/", ticket]:
-        response = reader.post(path, {"type": "xyz1"})
+    for path in ["/s/masala/tickets/new/", "/s/masala/data/delete/", ticket]:
+        response = reader.post(path, {"type": "xyz1", "email": "x1"})
         assert response.status_code == 400
         read(response, language)
 
@@ -305,6 +305,24 @@ def test_the_code_is_mailed_in_the_language_of_the_page(reader, language, store,
     sent = mail.outbox[-1]
     assert_speaks(language, f"{sent.subject} {sent.body}")
     assert f'<html lang="{language}">' in sent.alternatives[0][0]
+
+
+def test_joining_by_mail_speaks_the_language_of_the_page(client, language, store, everything):
+    for page in ("about", "join", "join/sent"):
+        read(client.get(f"/s/masala/rewards/{page}/?lang={language}"), language)
+    read(client.post(f"/s/masala/rewards/join/?lang={language}", {"email": "आशा"}), language)
+    client.post(f"/s/masala/rewards/join/?lang={language}", {"email": "ravi@mail.example"})
+    drain.drain_all(at=timezone.now())
+
+    sent = mail.outbox[-1]
+    assert_speaks(language, f"{sent.subject} {sent.body}")
+    link = re.search(r"http\S+?(/s/\S+)", sent.body)[1]
+    assert f'<html lang="{language}">' in sent.alternatives[0][0]
+    for path in (link, f"{link[:-4]}/"):
+        client.cookies["django_language"] = language
+        read(client.get(path), language)
+    assert client.post(link).status_code == 302
+    read(client.get("/s/masala/points/"), language)
 
 
 @pytest.mark.parametrize("known", ["", "fr_FR", "en"])

@@ -11,11 +11,18 @@ class MessagingConfig(AppConfig):
 
         from crm.orders import panels
         from crm.orders.erasing import eraser
+        from crm.orders.exporting import left_out, part
 
-        from . import checks, erasing, holds, kinds, receivers  # noqa: F401
+        from . import checks, erasing, exporting, holds, kinds, receivers  # noqa: F401
 
         eraser(erasing.messages, 20)
         eraser(erasing.addresses, 20)
+        part("mails_to_you", exporting.messages, 40, "messaging.Message")
+        part("what_you_agreed_to", exporting.consents, 41, "messaging.Consent")
+        part("addresses_that_get_no_mail", exporting.stopped, 42, "messaging.Suppression")
+        part("open_problems", exporting.problems, 43, "messaging.Hold")
+        left_out("What became of a mail stands with the mail.", "messaging.DeliveryReport")
+        left_out("Copies of mails, where none is really sent.", "messaging.MailboxMessage")
         kinds.register(
             "thank-you",
             template="messaging/thank_you",

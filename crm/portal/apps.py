@@ -8,11 +8,16 @@ class PortalConfig(AppConfig):
 
     def ready(self):
         from crm.orders.erasing import eraser
+        from crm.orders.exporting import left_out, part
         from crm.work import schedules
 
-        from . import erasing, home, navigation, orders
+        from . import erasing, exporting, home, navigation, orders
 
         eraser(erasing.sign_in, 10)
+        part("signing_in", exporting.sign_in, 11, "stores.User")
+        left_out("A code that was mailed, for a day.", "portal.SignInCode")
+        left_out("A browser that is signed in, unreadable and until it signs out.", "sessions.Session")
+        left_out("What staff did in the back office.", "admin.LogEntry")
         navigation.add(_("Home"), "portal-home", 0)
         navigation.add(_("Orders"), "portal-orders", 20)
         home.card("portal/newest_order.html", orders.newest, 10)

@@ -2,19 +2,22 @@
 
 from urllib.parse import urlencode
 
+from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import conditional_page, require_GET, require_http_methods, require_POST
 
+from crm.orders import exporting
 from crm.stores.models import Store, StoreLogo
 
 from . import brand, home, orders, sections, signin
@@ -100,6 +103,32 @@ def order_detail(request, slug, number):
         "sections": sections.sections(request, order),
     }
     return render(request, "portal/order.html", context)
+
+
+@never_cache
+@require_GET
+@customer_required
+def own_data(request, slug):
+    """What one can have done with all that is kept about one."""
+    return render(request, "portal/own_data.html")
+
+
+@require_POST
+@customer_required
+def own_data_file(request, slug):
+    """All of it as a file, sent while it is made: nothing of it is kept, and however much it is, the page answers at once."""
+    if not ratelimit.consume(request, action="download_data", key=f"{request.store.pk}:{request.email}"):
+        messages.error(request, _("Too many attempts. Please wait a few minutes, then try again."))
+        return redirect("portal-data", slug)
+    at = timezone.now()
+    person = exporting.owner(request.store, request.customers, request.email, at)
+    response = StreamingHttpResponse(
+        exporting.document(person, get_language() or request.store.language), "application/json; charset=utf-8"
+    )
+    day = at.astimezone(request.store.zone).date()
+    response.headers["Content-Disposition"] = f'attachment; filename="my-data-{slug}-{day}.json"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @require_POST

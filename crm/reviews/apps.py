@@ -11,12 +11,14 @@ class ReviewsConfig(AppConfig):
     def ready(self):
         from crm.messaging import kinds
         from crm.orders.erasing import eraser
+        from crm.orders.exporting import part
         from crm.portal import sections
         from crm.woocommerce import push
 
-        from . import erasing, invitations, portal, publishing
+        from . import erasing, exporting, invitations, portal, publishing
 
         eraser(erasing.answers, 30)
+        part("reviews", exporting.answers, 51, "reviews.Invitation", "reviews.Answer")
         kinds.register(
             invitations.KIND,
             template="reviews/request",

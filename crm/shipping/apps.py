@@ -9,12 +9,15 @@ class ShippingConfig(AppConfig):
     def ready(self):
         from crm.messaging import context, kinds
         from crm.orders.erasing import eraser
+        from crm.orders.exporting import part
         from crm.portal import sections
         from crm.work import schedules
 
-        from . import erasing, pages
+        from . import erasing, exporting, pages
 
         eraser(erasing.parcels, 30)
+        told = ("shipping.Shipment", "shipping.ShipmentItem", "shipping.TrackingEvent")
+        part("parcels", exporting.parcels, 30, *told)
         kinds.register(
             "shipped", template="shipping/shipped", purpose=kinds.Purpose.SERVICE, label=_("Your parcel is on its way")
         )

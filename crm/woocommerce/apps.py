@@ -8,6 +8,7 @@ class WooCommerceConfig(AppConfig):
 
     def ready(self):
         from crm.orders.erasing import eraser
+        from crm.orders.exporting import left_out
         from crm.work import schedules
 
         from . import erasing
@@ -16,6 +17,11 @@ class WooCommerceConfig(AppConfig):
         from .pushes import coupons, meta, order_notes, order_status, product_reviews, refunds  # noqa: F401
 
         eraser(erasing.deliveries, 40, copies=True)
+        left_out(
+            "The shop's messages as they came: what they said stands with the orders.", "woocommerce.WebhookDelivery"
+        )
+        left_out("What of the shop could not be read, for staff to look at.", "woocommerce.KeptAside")
+        left_out("What was written into the shop: it stands with the orders and codes.", "woocommerce.Push")
         eraser(erasing.kept_aside, 40, copies=True)
         eraser(erasing.pushes, 40, copies=True)
         schedules.every(5, "poll the shops", "crm.woocommerce.tasks.poll")
