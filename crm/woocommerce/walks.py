@@ -163,7 +163,7 @@ def buyers(walk: Walk) -> None:
         changed = held.filter(orders__synced_at__gte=state.started_at, synced_at__lt=state.started_at)
         # Two questions, each with an index of its own: with OR PostgreSQL would read all customers of the store.
         found = found.union(changed.values_list("woo_id", flat=True))
-    numbers = list(found.order_by("woo_id"))
+    numbers = [number for number in found.order_by("woo_id") if number]
     for chunk, rows in walk.each(lambda client, chunk: named(client, "customers", chunk, role="all"), chunks(numbers)):
         # Before the place moves: the time may be over in the midst of them.
         read_again(walk, "customers", set(chunk) - {row["id"] for row in rows})
