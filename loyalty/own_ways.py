@@ -54,6 +54,11 @@ def of(
     return sorted(found, key=lambda way: bool(way.done))
 
 
+def nearest(ways: Iterable[Way]) -> Way | None:
+    """What one can do at once, and here: an order or a friend takes longer."""
+    return next((way for way in ways if way.is_quick and not way.done), None)
+
+
 def _friends(person) -> Iterator[Way]:
     terms = referrals.terms_of(person.program.store)
     if terms is None:
@@ -104,9 +109,9 @@ def _opinions(person, worth) -> Iterator[Way]:
             yield Way(_said(kind), gives, limit)
         elif kind == Kind.REVIEW:
             for line, path in open_items[:MOST_ITEMS]:
-                yield Way(_("Review your %(product)s") % {"product": line.name}, gives, limit, path)
+                yield Way(_("Review your %(product)s") % {"product": line.name}, gives, limit, path, is_quick=True)
         else:
-            yield Way(_said(kind), gives, limit, open_items[0][1])
+            yield Way(_said(kind), gives, limit, open_items[0][1], is_quick=True)
 
 
 def _this_month(person, kind) -> int:

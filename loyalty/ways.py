@@ -36,6 +36,8 @@ class Way:
     url: str = ""
     # Of what is done, or can't be done for now: in words.
     done: str = ""
+    # It takes a minute, no order and no friend.
+    is_quick: bool = False
 
 
 def of(program: Program, at: datetime, tiers: Collection[str] = ()) -> list[Way]:

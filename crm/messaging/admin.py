@@ -198,7 +198,8 @@ class HoldAdmin(ReadOnlyAdmin):
     @action(description=_("Lift: the problem is solved"), permissions=["lift"])
     def lift(self, request, queryset):
         count = 0
-        for hold in queryset.filter(lifted_at=None).select_related("store"):
+        # Who froze an account unfreezes it: its points must not expire before.
+        for hold in queryset.filter(lifted_at=None).exclude(kind=holds.Kind.REVIEW).select_related("store"):
             if has_role(request.user, {Role.OWNER, Role.AGENT}, hold.store_id):
                 count += holds.lift(hold.store, [hold.reason], timezone.now(), request.user)
         messages.success(request, ngettext("%d hold is lifted.", "%d holds are lifted.", count) % count)

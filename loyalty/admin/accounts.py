@@ -198,7 +198,10 @@ class AccountAdmin(Freezing, ReadOnlyAdmin):
                     _("now") if lot.released_at else day(lot.available_from),
                     day(lot.expires_at),
                 )
-                for lot in lots.order_by(IsNull("released_at", True), F("expires_at").asc(nulls_last=True), "pk")[:20]
+                # A name alone would be a value that is never null: then there would be no rows at all.
+                for lot in lots.order_by(IsNull(F("released_at"), True), F("expires_at").asc(nulls_last=True), "pk")[
+                    :20
+                ]
             ),
         )
         head = format_html_join(

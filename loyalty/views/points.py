@@ -49,10 +49,12 @@ def points(request, slug):
             .count(),
             "progress": progress,
             "lines": statements.lines(summary.accounts, size=NEWEST)[0],
-            "ways": own_ways.of(program, request.customer, customers, summary.accounts, summary.tiers, at)
-            if membership.is_member
-            else ways.of(program, at, summary.tiers),
         }
+        if membership.is_member:
+            open_ways = own_ways.of(program, request.customer, customers, summary.accounts, summary.tiers, at)
+            context |= {"ways": open_ways, "first": own_ways.nearest(open_ways)}
+        else:
+            context["ways"] = ways.of(program, at, summary.tiers)
     return render(request, "loyalty/points.html", context)
 
 

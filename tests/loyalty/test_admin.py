@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from crm.stores.models import Membership
-from loyalty import earning
+from loyalty import earning, ledger
 from loyalty.models import Account, LedgerEntry, Program
 from tests.factories import make_account, make_customer, make_order, make_program, make_staff, make_store
 
@@ -62,6 +62,15 @@ def test_the_owner_adjusts_with_a_reason(owner, account):
         account.store,
     )
     assert "A late parcel" in text(answer)
+
+
+def test_the_page_says_what_the_balance_is_made_of(owner, account):
+    ledger.earn(account, 50, "order:1", available_from=timezone.now() + timedelta(days=9))
+    ledger.redeem(account, 300, "coupon:TEA")
+
+    page = text(owner.get(f"/admin/loyalty/account/{account.pk}/change/"))
+
+    assert re.search(r"What the balance is made of .* 700 of 1,000 .* now — 50 of 50 ", page)
 
 
 def test_a_form_sent_twice_posts_once(owner, account):

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from crm.messaging import holds
+from crm.messaging.models import Hold
 from crm.orders.erasing import Person
 from crm.stores import formats
 from loyalty import erasing, freezes, ledger, redeeming, spending
@@ -124,8 +125,10 @@ def test_the_customer_reads_why_and_until_when(client, store, account, owner):
     assert client.get(f"/s/masala/rewards/{reward.pk}/").url == "/s/masala/rewards/"
 
 
-def test_nothing_expires_of_a_frozen_account_and_earning_goes_on(store, account, owner):
+def test_nothing_expires_of_a_frozen_account_and_earning_goes_on(client, store, account, owner):
     freeze(account, owner)
+    client.force_login(owner)
+    client.post("/admin/messaging/hold/", {"action": "lift", "_selected_action": [Hold.objects.get().pk]})
 
     assert holds.is_held(store.pk, account.customer_id, "", timezone.now())
     assert ledger.earn(account, 10, "review:1").balance_after == 510

@@ -78,6 +78,7 @@ def test_each_way_leads_where_it_is_done(client, store, program, member, listed)
     ReferralTerms.objects.create(program=program)
 
     ways = listed()
+    assert "Your first 50 points are one step away: Review your Blue Mug" in words(client.get(HOME))
 
     # Whoever takes part by buying has not joined, and can't any more.
     assert list(ways) == [

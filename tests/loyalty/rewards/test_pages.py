@@ -42,6 +42,7 @@ def test_the_shelf_says_how_each_reward_stands(visit, account, django_assert_max
 def test_choosing_asks_first_and_a_double_click_is_one_redemption(visit, account, reward):
     asked = visit(f"{reward.pk}/")
     assert "It costs 100 points. 150 points are left then." in words(asked)
+    assert "If all of an order is refunded that was paid with it, your points come back." in words(asked)
 
     token = token_on(asked)
     answers = [visit(f"{reward.pk}/", token=token) for _click in range(2)]
