@@ -3,7 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+    prefetch_related_objects,
+)
 from django.utils.translation import gettext_lazy as _
 
 from crm.orders.models import Customer
@@ -45,11 +56,12 @@ def counts(rows: QuerySet[Any]) -> dict[str, int]:
 
 
 def page(rows: QuerySet[Any], before: int | None = None, size: int = A_PAGE) -> tuple[list[Redemption], int | None]:
-    """The newest of these, or what is older than a row, and where the next page begins if there is one. Three queries."""
+    """The newest of these, or what is older than a row, and where the next page begins if there is one. As many queries for one as for all."""
     if before:
         rows = rows.filter(pk__lt=before)
-    rows = rows.select_related("account", "gift__mail", "order", "returned").prefetch_related("rests__order")
+    rows = rows.select_related("account", "gift__mail", "order", "returned")
     found = list(rows.order_by("-pk")[: size + 1])
+    prefetch_related_objects([row for row in found if row.is_gift], *rests.FETCH)
     for row in found[:size]:
         row.standing = rests.standing(row) if row.is_gift else None
     return found[:size], found[size - 1].pk if len(found) > size else None

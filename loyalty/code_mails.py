@@ -20,19 +20,18 @@ def owner(redemption: Redemption) -> Customer:
     return customer.joined_to or customer
 
 
-def tell(redemption: Redemption, kind: str, **also) -> None:
-    """Owe the mail about a code of theirs; once of each kind, of credit once for each time that something came back."""
+def tell(redemption: Redemption, kind: str, back: int | None = None, **also) -> None:
+    """Owe the mail about a code of theirs; once of each kind, and for each time that something came `back`, of points or smallest units."""
     store, customer = redemption.store, owner(redemption)
     language, expires = store.language_for(customer.language), redemption.expires_at
+    points = redemption.points if back is None else back
     with translation.override(language):
         reward = rewards.words(redemption.terms)
-    if redemption.is_credit:
-        back = redemption.returned.points if kind == RETURNED_MAIL and redemption.returned else redemption.points
-        with translation.override(language):
-            also["amount"] = units.shown(back, redemption.terms["currency"])
+        if redemption.is_credit:
+            also["amount"] = units.shown(points, redemption.terms["currency"])
     context = also | {
         "code": redemption.code,
-        "points": redemption.points,
+        "points": points,
         "reward": reward,
         "expires": expires and formats.day(expires, store.timezone, language),
         "url": links.address(
@@ -40,7 +39,9 @@ def tell(redemption: Redemption, kind: str, **also) -> None:
         ),
     }
     key = codes.cause(redemption)
+    if redemption.is_credit or kind == RETURNED_MAIL:
+        # A part may come back, and later the whole.
+        key = f"{key}:{redemption.returned_id or 0}"
     if redemption.is_credit:
-        # A rest may come back, and later the whole.
-        kind, key = CREDIT_MAILS[kind], f"{key}:{redemption.returned_id or 0}"
+        kind = CREDIT_MAILS[kind]
     outbox.queue(store, kind, key, customer=customer, context=context)

@@ -17,11 +17,12 @@ from .joining import join
 from .lots import expire, release
 from .models import Account, LedgerEntry
 from .posting import MOST_POINTS, InsufficientPoints, Kind, Posting, post, post_many
-from .returning import give_back, settle
+from .returning import give_back, settle, spent
 
 __all__ = [
     "MOST_POINTS", "InsufficientPoints", "Kind", "Posting", "adjust", "earn", "erasing", "expire", "give_back", "join", "lock",
     "open_accounts", "post", "post_many", "redeem", "release", "settle",
+    "spent",
 ]  # fmt: skip
 
 

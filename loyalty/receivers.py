@@ -132,6 +132,8 @@ def join_points(events):
     "order.cancelled",
     "order.updated",
     "order.refunded",
+    "refund.itemised",
+    "refund.deleted",
     "order.deleted",
     "order.restored",
 )

@@ -108,8 +108,7 @@ class Reckoning:
         `kept` is what the order earned by first: its rule goes on to count, and that of each of its parts; a line that was taken out of
         the order is not among the parts, and should have nothing. `room` is how many points the customer may still earn for an order.
         """
-        fees, fees_tax = fees_of(order.fee_lines)
-        amounts = Amounts(order.total, order.total_tax, order.shipping_total, order.shipping_tax, fees, fees_tax)
+        amounts = amounts_of(order)
         lines = [Line(str(line.woo_id), line.total, line.total_tax) for line in order.line_items.all()]
         book = book or self.book
         rule = kept.rule if kept else book.program(self.at or placed(order))
@@ -149,6 +148,11 @@ def kept_on(entries: Iterable[LedgerEntry]) -> Worth | None:
     return Worth(Rule.load(rules[0]), list(lines.values()), names)
 
 
+def amounts_of(order: Order) -> Amounts:
+    fees, fees_tax = fees_of(order.fee_lines)
+    return Amounts(order.total, order.total_tax, order.shipping_total, order.shipping_tax, fees, fees_tax)
+
+
 def owner_of(order: Order) -> int | None:
     """The key of the customer who gets an order's points: a joined guest's go to the registered customer."""
     customer = order.customer
@@ -166,11 +170,11 @@ def refunds_of(orders: Iterable[Order]) -> dict[int, list[Refunded]]:
     lines = RefundLine.objects.select_related("line_item").only("refund", "total", "total_tax", "line_item__woo_id")
     rows = Refund.objects.filter(order__in=orders).only("order", "amount").order_by("pk")
     for refund in rows.prefetch_related(Prefetch("lines", lines.order_by("pk"))):
-        refunds[refund.order_id].append(_refunded(refund))
+        refunds[refund.order_id].append(refunded(refund))
     return refunds
 
 
-def _refunded(refund) -> Refunded:
+def refunded(refund: Refund) -> Refunded:
     lines = list(refund.lines.all())
     if not lines:
         return Refunded(refund.amount)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,7 +19,7 @@ from crm.woocommerce import push
 from crm.woocommerce.models import Push
 from crm.woocommerce.pushes.coupons import EXISTS
 
-from . import code_mails, codes, credit, gifts, ledger, rests
+from . import code_mails, codes, credit, gifts, ledger, rests, undone
 from .accounts import lock_all
 from .models import Account, Redemption, Reward
 
@@ -127,14 +127,12 @@ def withdrawing(row: Push) -> None:
 def removed(row: Push) -> None:
     """The coupon is gone unused: the points go back to their lots."""
     redemption = _of(row)
-    if redemption is None or redemption.code != row.payload["code"] or _is_all_back(redemption):
+    if redemption is None or redemption.code != row.payload["code"]:
         return
     if rests.is_split(redemption):
         _replace(redemption)
     elif redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
-        why = "expired" if redemption.has_passed(timezone.now()) else "handed back"
-        _give_back(redemption, State.RETURNED)
-        code_mails.tell(redemption, code_mails.RETURNED_MAIL, why=why)
+        _give_back(redemption, State.RETURNED, "expired" if redemption.has_passed(timezone.now()) else "handed back")
 
 
 def not_removed(row: Push) -> None:
@@ -158,21 +156,16 @@ def follow(store: Store, order_ids: Iterable[int]) -> None:
     order_ids = set(order_ids)
     orders = Order.objects.for_store(store).filter(pk__in=order_ids).exclude(coupon_codes=[]).order_by("pk")
     fields = [
-        "store_id",
-        "status",
-        "is_paid",
-        "deleted_at",
-        "coupon_codes",
-        "coupon_lines",
-        "prices_include_tax",
-        "currency",
-    ]
+        "store_id", "status", "is_paid", "deleted_at", "coupon_codes", "coupon_lines", "prices_include_tax", "currency",
+        "total", "total_tax", "shipping_total", "shipping_tax", "fee_lines",
+    ]  # fmt: skip
     orders = list(orders.only(*fields))
     by_code = defaultdict(list)
     for order in orders:
         for code in order.coupon_codes:
             by_code[code.upper()].append(order)
     rows = _held(Redemption.objects.for_store(store).filter(Q(code__in=by_code) | Q(order__in=order_ids)))
+    prefetch_related_objects([order for row in rows for order in by_code[row.code]], *undone.FETCH)
     for redemption in rows:
         redemption.store = store
         # Of more orders than one, that which has the code; else one that uses it, before those that came to nothing.
@@ -204,8 +197,7 @@ def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
                     _replace(redemption)
                 else:
                     why = "deleted" if redemption.state == State.READY else "handed back"
-                    _give_back(redemption, State.RETURNED)
-                    code_mails.tell(redemption, code_mails.RETURNED_MAIL, why=why)
+                    _give_back(redemption, State.RETURNED, why)
 
 
 def expire(store: Store, at: datetime) -> int:
@@ -226,22 +218,9 @@ def _use(redemption, order):
     if redemption.order_id is None and not is_out:
         redemption.order = order
         _move(redemption, State.USED, "order", "lost")
-    if redemption.is_credit:
-        return _settle(redemption, order)
-    if redemption.is_gift:
-        # What was spent of it comes back to whoever has it: `rests`.
-        return
-    if redemption.state != State.USED or redemption.order_id != order.pk:
-        return
-    is_refunded = order.status == codes.REFUNDED
-    if is_refunded and redemption.returned_id is None and redemption.terms.get("returns_refunded"):
-        _give_back(redemption, State.USED)
-        code_mails.tell(redemption, code_mails.RETURNED_MAIL, why="refunded")
-    elif redemption.returned_id and not is_refunded:
-        # The refund was undone, or another order has the code by now.
-        _back(redemption, redemption.points)
-        redemption.returned = None
-        redemption.save(update_fields=["returned"])
+    # What was spent of a gift card comes back to whoever has it: `rests`.
+    if redemption.state == State.USED and redemption.order_id == order.pk and not redemption.is_gift:
+        _settle(redemption, order)
 
 
 def _was_used(redemption):
@@ -251,26 +230,33 @@ def _was_used(redemption):
 
 
 def _settle(redemption, order):
-    """Of store credit the order keeps what it used, and nothing once all of it is refunded."""
-    if redemption.order_id != order.pk or redemption.state != State.USED:
+    """The order keeps what it used, less what of that was taken off goods that are refunded."""
+    whole = codes.used_of(redemption, order) if redemption.is_credit else redemption.points
+    comes_back = redemption.is_credit or redemption.terms.get("returns_refunded")
+    used = whole - undone.part(whole, order) if comes_back else whole
+    if used == redemption.points and redemption.returned_id is None:
         return
-    is_refunded = order.status == codes.REFUNDED
-    back = _back(redemption, 0 if is_refunded else codes.used_of(redemption, order))
-    if back is not None:
-        redemption.returned = back
-        redemption.save(update_fields=["returned"])
-        if back.points > 0:
-            code_mails.tell(redemption, code_mails.RETURNED_MAIL, why="refunded" if is_refunded else "rest")
+    back = _back(redemption, used)
+    redemption.save(update_fields=["returned"])
+    if back > 0:
+        why = "rest" if used == whole else "part" if used else "refunded"
+        code_mails.tell(redemption, code_mails.RETURNED_MAIL, back, why=why)
 
 
-def _back(redemption, used):
-    """Let the account have what is not used; None if it has it already."""
-    return ledger.settle(redemption.entry, used, codes.cause(redemption), rule=redemption.entry.rule)
+def came_back(redemption: Redemption) -> int:
+    """How many of the points, or of a currency's smallest unit, are back of what was spent for it."""
+    if redemption.returned_id is None or redemption.entry is None:
+        return 0
+    return redemption.points - ledger.spent(redemption.entry, codes.cause(redemption))
 
 
-def _is_all_back(redemption) -> bool:
-    """Of credit a part may have come back before."""
-    return redemption.returned_id is not None and not redemption.is_credit
+def _back(redemption, used) -> int:
+    """Let the account have what is not used, and answer how much of it is new; what comes back is named in `returned`."""
+    settled = ledger.settle(redemption.entry, used, codes.cause(redemption), rule=redemption.entry.rule)
+    if settled.entry:
+        # Undone altogether, the code is as before; what could not be taken again is still back.
+        redemption.returned = settled.entry if settled.spent < redemption.points else None
+    return settled.back
 
 
 def _free(redemption):
@@ -285,20 +271,16 @@ def _free(redemption):
         redemption.lost = None
     if other:
         return _use(redemption, other)
-    if redemption.returned_id and redemption.is_credit:
+    if redemption.returned_id:
         # Some of it is back, and to the shop the code is worth all of it again: the rest comes back once it is gone.
         redemption.save(update_fields=["order"])
         _ask_for_it(redemption, timezone.now())
-    elif redemption.returned_id:
-        _move(redemption, State.RETURNED, "order")
-        codes.take_back(redemption, redemption.code)
     elif redemption.is_gift and rests.comes_back(redemption) and (has_passed or _is_deleted(redemption)):
         # It works no more, and the giver's points are not what its recipient has spent.
         _move(redemption, State.REPLACED, "order", "lost")
     elif _is_deleted(redemption):
         redemption.save(update_fields=["order"])
-        _give_back(redemption, State.RETURNED)
-        code_mails.tell(redemption, code_mails.RETURNED_MAIL, why="deleted")
+        _give_back(redemption, State.RETURNED, "deleted")
     else:
         _move(redemption, _unused(redemption), "order", "lost")
 
@@ -351,17 +333,14 @@ def _move(redemption, state, *also):
     redemption.save(update_fields=["state", *also])
 
 
-def _give_back(redemption, state):
-    """Points to their lots, and one more in stock where the shop has given nothing for it."""
-    if redemption.is_credit:
-        redemption.returned = _back(redemption, 0) or redemption.returned
-    else:
-        given = ledger.give_back(redemption.entry, codes.cause(redemption), rule=redemption.entry.rule)
-        # More than once, if a refund was undone between.
-        redemption.returned = _back(redemption, 0) or given
+def _give_back(redemption, state, why=""):
+    """Points to their lots, and one more in stock, as the shop has given nothing for it; told, if there is a `why`."""
+    back = _back(redemption, 0)
     _move(redemption, state, "returned", "error")
-    if state != State.USED and redemption.reward_id:
+    if redemption.reward_id:
         Reward.objects.filter(pk=redemption.reward_id, stock__isnull=False).update(stock=F("stock") + 1)
+    if back and why:
+        code_mails.tell(redemption, code_mails.RETURNED_MAIL, back, why=why)
 
 
 def _of(row: Push) -> Redemption | None:

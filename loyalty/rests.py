@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from crm.stores.models import Store
 
-from . import codes, gifts, units
+from . import codes, gifts, undone, units
 from .credit import Money
 from .models import Account, Redemption, Reward
 from .returning import GRACE
@@ -27,6 +27,8 @@ from .returning import GRACE
 State = Redemption.State
 # Of the currency's smallest unit: less than this is what a shop's rounding may leave of a card that was spent.
 LEAST = 2
+# Of cards of which `standing` is asked.
+FETCH = ("rests__order", *undone.of("order"), *undone.of("rests__order"))
 
 
 class CannotEnd(Exception):
@@ -91,7 +93,7 @@ def settle(rows: Iterable[Redemption], at: datetime) -> None:
 
 
 def standing(card: Redemption, at: datetime | None = None) -> Standing:
-    """What was spent and what is left. No query if its `order` and its `rests` with theirs were fetched before."""
+    """What was spent and what is left. No query if `FETCH` was fetched before."""
     at = at or timezone.now()
     family = [card, *sorted(card.rests.all(), key=lambda rest: rest.pk)]
     spent = sum(_spent(row) for row in family if row.state == State.USED)
@@ -129,6 +131,7 @@ def _is_usable(row: Redemption, at: datetime) -> bool:
 
 def _settle(card_id: int, at: datetime) -> None:
     rows = Redemption.objects.filter(Q(pk=card_id) | Q(rest_of=card_id)).select_related("order", "store")
+    rows = rows.prefetch_related(*undone.of("order"))
     family = list(rows.select_for_update(no_key=True, of=["self"]).order_by("pk"))
     card = family[0]
     is_the_givers = card.returned_id or card.state in (State.PENDING, State.FAILED, State.RETURNED)
@@ -190,7 +193,8 @@ def _costs(row: Redemption) -> int:
 def _spent(row: Redemption) -> int:
     if row.state != State.USED or row.order is None:
         return codes.worth(row)
-    return 0 if _is_back(row) else codes.used_of(row, row.order)
+    used = codes.used_of(row, row.order)
+    return used - undone.part(used, row.order) if row.terms.get("returns_refunded") else used
 
 
 def _is_back(row: Redemption) -> bool:

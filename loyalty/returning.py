@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Sum
@@ -13,6 +14,14 @@ from .posting import Kind, Posting, announce_corrections, post, post_many
 
 # Points that come back to a lot which has expired meanwhile can be spent for so long.
 GRACE = timedelta(days=30)
+
+
+class Settled(NamedTuple):
+    """The last new entry, None if there was nothing to do; how much came back (below zero: was taken again), and what is spent now."""
+
+    entry: LedgerEntry | None
+    back: int
+    spent: int
 
 
 @transaction.atomic
@@ -57,26 +66,39 @@ def give_back(
 @transaction.atomic
 def settle(
     entry: LedgerEntry, used: int, cause: str, *, rule: dict | None = None, at: datetime | None = None
-) -> LedgerEntry | None:
-    """Let what `entry` spent be `used` in the end, by giving the rest back; answers the last new entry, None if nothing is to be done.
+) -> Settled:
+    """Let what `entry` spent be `used` in the end, by giving the rest back.
 
     It looks at what stands in the ledger, so that it may be called at any time and again. What was given back before and turns out to
     be used is taken again, as far as it is there. `cause` is a prefix.
     """
     account = Account.objects.select_for_update(no_key=True).get(pk=entry.account_id)
-    taken = [entry, *account.entries.filter(kind=Kind.REVERSE, cause__startswith=f"{cause}:").order_by("pk")]
-    given = LedgerEntry.objects.filter(reverses__in=taken).values_list("reverses").annotate(Sum("points"))
-    back = dict(given.order_by())
-    out = [(row, -row.points - back.get(row.pk, 0)) for row in taken]
-    rest = sum(points for _row, points in out) - used
+    out = _out(entry, cause)
+    before = sum(points for _row, points in out)
+    rest, back = before - used, 0
     posted, last = account.posted, None
     if rest < 0 < account.balance:
         last = post(account, Kind.REVERSE, max(rest, -account.balance), f"{cause}:{posted}", rule=rule, at=at)
+        back = last.points
     for row, points in reversed(out):
         if (part := min(rest, points)) > 0:
             last = give_back(row, f"{cause}:{posted}:{row.pk}", points=part, rule=rule, at=at)
-            rest -= part
-    return last
+            rest, back = rest - part, back + part
+    return Settled(last, back, before - back)
+
+
+def spent(entry: LedgerEntry, cause: str) -> int:
+    """How much of what `entry` spent is spent now, by what `settle` did with this `cause`."""
+    return sum(points for _row, points in _out(entry, cause))
+
+
+def _out(entry: LedgerEntry, cause: str) -> list[tuple[LedgerEntry, int]]:
+    """What it took, and what was taken again later: each with what did not come back of it."""
+    again = LedgerEntry.objects.filter(account=entry.account_id, kind=Kind.REVERSE, cause__startswith=f"{cause}:")
+    taken = [entry, *again.order_by("pk")]
+    given = LedgerEntry.objects.filter(reverses__in=taken).values_list("reverses").annotate(Sum("points"))
+    back = dict(given.order_by())
+    return [(row, -row.points - back.get(row.pk, 0)) for row in taken]
 
 
 def _missing(back: LedgerEntry) -> list[Posting]:

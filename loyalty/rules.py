@@ -262,7 +262,7 @@ def worth(
         rates = {key: Rate(by.rate, excluded=by.excluded or "minimum") for key, by in rates.items()}
         bases = dict.fromkeys(bases, ZERO)
     bonuses = [bonus for bonus in bonuses if any(bases.get(key) for key in bonus.of)]
-    back = bases if void else _given_back(rule, amounts, parts, bases, refunds)
+    back = bases if void else given_back(rule, amounts, parts, bases, refunds)
     lines = [
         LinePoints(key, 0, 0, bases[key], back[key], rounding=rule.rounding, **vars(by)) for key, by in rates.items()
     ]
@@ -327,7 +327,9 @@ def _left(line: LinePoints, earned: int, exact: Fraction) -> int:
     return min(earned, rounded(exact * share, line.rounding))
 
 
-def _given_back(rule, amounts, parts, bases, refunds) -> dict[str, Decimal]:
+def given_back(
+    rule: Rule, amounts: Amounts, parts: Sequence[Part], bases: Mapping[str, Decimal], refunds: Sequence[Refunded]
+) -> dict[str, Decimal]:
     """How much of each part's base was refunded, at most all of it.
 
     Where refunds name lines, these decide; what they pay beyond the lines was for shipping and fees, as far as the order has any, and

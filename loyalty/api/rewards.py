@@ -174,7 +174,7 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
     queryset = (
         Redemption.objects.filter(account__unit=Account.Unit.POINTS, rest_of=None)
         .select_related("account__customer", "gift__mail", "order")
-        .prefetch_related(Prefetch("rests", Redemption.objects.select_related("order").order_by("pk")))
+        .prefetch_related(Prefetch("rests", Redemption.objects.select_related("order").order_by("pk")), *rests.FETCH)
     )
     serializer_class = RedemptionSerializer
     filterset_class = RedemptionFilter

@@ -144,7 +144,7 @@ class Reward(models.Model):
         _("points come back when the order is refunded"),
         default=True,
         help_text=_(
-            "When all of an order is refunded that was paid with the code. A cancelled order frees the code itself."
+            "As much of them as of what the code took off is refunded, and all with the whole order. A cancelled order frees the code itself."
         ),
     )
     available_from = models.DateTimeField(_("offered from"), null=True, blank=True)

@@ -107,6 +107,7 @@ def code(request, slug, redemption):
             messages.success(request, said)
             return redirect("loyalty-code", slug, row.pk)
     context = {"row": row, "conditions": rewards.conditions(row.terms), "error": error}
+    context["back"] = redemptions.came_back(row)
     if row.gives_credit:
         context["is_whole"] = row.state == Redemption.State.GIVEN and credit.is_whole(row)
     if row.is_gift:

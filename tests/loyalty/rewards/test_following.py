@@ -195,8 +195,11 @@ def test_points_and_a_code_that_is_free_again_are_not_both_kept(account):
 
     change(order, status="cancelled")
 
+    removal = Push.objects.get(kind="coupon_removal")
+    assert (state(redemption), balance(account)) == (State.RETURNING, 250)
+    assert removal.payload == {"code": redemption.code}
+    redemptions.removed(removal)
     assert (state(redemption), balance(account)) == (State.RETURNED, 250)
-    assert Push.objects.get(kind="coupon_removal").payload == {"code": redemption.code}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,23 @@ def test_points_come_back_when_the_shop_refunds_all_of_the_order(sold):
     assert balance(account) == 250
 
 
+def test_points_come_back_in_part_when_the_shop_refunds_a_part_of_the_order(sold):
+    shop, account = sold
+    redemption = redeem(account, make_reward(account.store, 100, amount=1))
+    drain.drain_all()
+    order = buy(shop, account, redemption.code, quantity=3)
+    [line] = order["line_items"]
+
+    part = shop.refund(order["id"], lines={line["id"]: 1})
+    follow(account)
+    assert (shop.order(order["id"])["status"], balance(account)) == ("processing", 183)
+
+    shop.delete_refund(part["id"])
+    shop.update_order(order["id"])
+    follow(account)
+    assert balance(account) == 150
+
+
 def test_a_gift_card_pays_two_orders(sold):
     shop, account = sold
     card = redeem(account, make_reward(account.store, 100, kind="gift_card", amount=5000), gift=gifts.Wish("", ""))
