@@ -16,6 +16,8 @@ from .models import Redemption, Reward
 LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 # Of an order that was paid, and is not any more: it has used its code all the same.
 REFUNDED = "refunded"
+# How the keys of removals end by which nothing comes back.
+CLEARED = ":cleared"
 
 
 def new_code(store: Store) -> str:
@@ -77,6 +79,13 @@ def take_back(redemption: Redemption, code: str, at: datetime | None = None) -> 
     before = removals.filter(key__startswith=f"{cause(redemption)}:back:").count()
     key = f"{cause(redemption)}:back:{before + 1}"
     return push.queue(redemption.store, "coupon_removal", key, {"code": code}, at=at)
+
+
+def clear(redemption: Redemption, at: datetime) -> Push:
+    """Have the shop delete the coupon of a code whose time is over, once and for nothing."""
+    return push.queue(
+        redemption.store, "coupon_removal", f"{cause(redemption)}{CLEARED}", {"code": redemption.code}, at=at
+    )
 
 
 def worth(redemption: Redemption) -> int:

@@ -125,7 +125,9 @@ def withdrawing(row: Push) -> None:
 
 
 def removed(row: Push) -> None:
-    """The coupon is gone unused: the points go back to their lots."""
+    """The coupon is gone unused: the points go back to their lots, unless it had its time."""
+    if row.key.endswith(codes.CLEARED):
+        return
     redemption = _of(row)
     if redemption is None or redemption.code != row.payload["code"]:
         return

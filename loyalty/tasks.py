@@ -6,6 +6,7 @@ from django.utils import timezone
 from . import (
     asking,
     birthdays,
+    clearing,
     expiry,
     gifts,
     importing,
@@ -53,8 +54,8 @@ def each_hour() -> None:
 
 
 def each_night() -> None:
-    """What looks at all members of a store: years of tiers, and points that expire."""
-    _in_each_store(tiers.nightly, expiry.run, referrals.tidy, importing.nightly)
+    """What looks at all members of a store: years of tiers, and points that expire. And what is tidied up."""
+    _in_each_store(tiers.nightly, expiry.run, referrals.tidy, importing.nightly, clearing.clear)
 
 
 def _in_each_store(*passes) -> None:
