@@ -8,9 +8,8 @@ from babel.dates import get_month_names
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from crm.messaging.mailboxes import mailbox
 from crm.stores.formats import locale
-
-from .mailboxes import mailbox
 
 
 def months() -> list[tuple[int, str]]:

@@ -17,14 +17,14 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from crm.messaging import names, outbox
+from crm.messaging import mailboxes, names, outbox
 from crm.messaging.models import Message
 from crm.orders.models import Customer
 from crm.stores import formats, links
 from crm.stores.models import Store
 from crm.work.models import DueWork
 
-from . import mailboxes, rewards
+from . import rewards
 from .models import Account, Gift, Redemption
 
 CARD_MAIL, REST_MAIL = "gift-card", "gift-rest"

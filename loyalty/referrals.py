@@ -16,13 +16,13 @@ from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from crm.messaging import outbox
+from crm.messaging import mailboxes, outbox
 from crm.orders.customers import addresses
 from crm.orders.models import Customer, Order
 from crm.shipping.models import Shipment
 from crm.stores.models import Store, User
 
-from . import ledger, mailboxes, members, programs
+from . import ledger, members, programs
 from .ledger import Kind, Posting
 from .models import Referral, ReferralCode, ReferralTerms, Sighting
 from .reckoning import VOID

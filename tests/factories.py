@@ -277,7 +277,7 @@ def make_tier(program, name="Gold", threshold=1000, **fields):
 
 def make_referral(member, **fields):
     """A friend who left an address at NOW and has two months to order."""
-    from loyalty.mailboxes import mailbox
+    from crm.messaging.mailboxes import mailbox
     from loyalty.models import Referral
 
     email = fields.pop("friend_email", f"friend-{next(_count)}@mail.example")

@@ -6,7 +6,8 @@ from django.db.models.functions import Cast, Concat
 from crm.orders.erasing import Counts, Person
 from crm.work.models import DueWork
 
-from .models import Consent, DeliveryReport, MailboxMessage, Message, Suppression
+from . import consent
+from .models import DeliveryReport, MailboxMessage, Message, Suppression
 
 
 def messages(person: Person) -> Counts:
@@ -27,9 +28,8 @@ def messages(person: Person) -> Counts:
 
 
 def addresses(person: Person) -> Counts:
-    found = {}
+    found = {"Consents": consent.erase(person.store, person.emails)}
     for name, rows in (
-        ("Consents", Consent.objects.filter(store=person.store, email__in=person.emails)),
         ("Suppressed addresses", Suppression.objects.filter(store=person.store, email__in=person.emails)),
         ("Delivery reports", DeliveryReport.objects.filter(recipient__in=person.emails)),
         ("Mails in the local mailbox", MailboxMessage.objects.filter(_any_of(person.emails))),

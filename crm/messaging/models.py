@@ -151,8 +151,9 @@ class ConsentQuerySet(models.QuerySet):
     def for_store(self, store):
         return self.filter(store=store)
 
-    def latest_of(self, store, email, purpose=Purpose.MARKETING):
-        return self.filter(store=store, email=email.strip().lower(), purpose=purpose).order_by("-at", "-pk").first()
+    def said(self, store, whom, purpose):
+        """Of a condition for the address: what was said of a purpose, the last word first."""
+        return self.filter(whom, store=store, purpose=purpose).order_by("-at", "-pk")
 
 
 class Consent(models.Model):

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from crm.events import recording
 from crm.messaging import compose
+from crm.messaging.mailboxes import mailbox, same
 from crm.messaging.models import Message
 from crm.orders.customers import join_guest
 from crm.shipping import progress
@@ -17,7 +18,6 @@ from crm.shipping.models import TrackingEvent
 from crm.stores.models import Membership
 from crm.work import drain
 from loyalty import members, referrals
-from loyalty.mailboxes import mailbox, same
 from loyalty.models import Account, LedgerEntry, Member, Referral, ReferralCode, ReferralTerms, Sighting
 from loyalty.referrals import Trace
 from tests.factories import (

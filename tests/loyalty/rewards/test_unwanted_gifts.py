@@ -9,6 +9,7 @@ from django.utils import timezone
 from crm.messaging import consent
 from crm.messaging.kinds import Purpose
 from crm.messaging.models import Consent, Message
+from crm.orders import erasing
 from crm.work import drain
 from loyalty import gifts, redeeming, tasks
 from loyalty.models import Gift
@@ -85,6 +86,51 @@ def test_a_no_is_for_gifts_of_this_shop_alone(account):
     drain.drain_all()
 
     assert len(mails_to(FRIEND)) == 1
+
+
+def gift_to(account, address):
+    """Whether a gift card for this address was mailed."""
+    before = len(mail.outbox)
+    ready(account, address, reward=card_for(account, 1))
+    drain.drain_all()
+    return any(message.to == [address] for message in mail.outbox[before:])
+
+
+def test_a_no_is_for_the_mailbox_however_its_address_is_written(account):
+    consent.withdraw(account.store, "p.riya+cards@gmail.com", source="test", purpose=Purpose.GIFT)
+    assert not gift_to(account, "priya@googlemail.com")
+    assert gift_to(account, "priya@mail.example")
+    # Other purposes are of the address alone: whoever has it said nothing about them.
+    consent.withdraw(account.store, "p.riya+cards@gmail.com", source="test", purpose=Purpose.REVIEW)
+    assert not consent.is_refused(account.store, "priya@gmail.com", Purpose.REVIEW)
+
+    consent.give(account.store, "priya@gmail.com", source="test", purpose=Purpose.GIFT)
+    assert gift_to(account, "p.riya@gmail.com")
+
+
+def test_a_no_outlives_the_erasure_of_whoever_said_it_and_leads_to_nobody(account, settings):
+    store = account.store
+
+    def erase(address):
+        return erasing.erase(erasing.find(store, address, timezone.now())).found
+
+    consent.withdraw(store, f"{FRIEND}", source="one-click", purpose=Purpose.GIFT, proof={"message": 7})
+    consent.give(store, FRIEND, source="checkout")
+    assert erase(FRIEND)["Consents"] == 2
+    assert "Consents" not in erase(FRIEND)
+    [left] = Consent.objects.values()
+    assert (left["given"], left["purpose"], left["proof"]) == (False, "gift", {})
+    assert "priya" not in str(left) and "friends" not in str(left)
+    assert not gift_to(account, FRIEND.replace("@", "+more@"))
+    assert not consent.is_refused(make_store(), FRIEND, Purpose.GIFT)
+
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another key, as long as the one before it was, at least"
+    assert consent.is_refused(store, FRIEND, Purpose.GIFT)
+    consent.give(store, FRIEND, source="preferences page", purpose=Purpose.GIFT)
+    assert not consent.is_refused(store, FRIEND, Purpose.GIFT)
+    erase(FRIEND)
+    assert not Consent.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
