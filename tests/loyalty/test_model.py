@@ -21,9 +21,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from crm.orders import erasing
 from loyalty import ledger, proof
 from loyalty.ledger import Kind, Posting
-from loyalty.models import Account, Lot
+from loyalty.models import Account, LedgerEntry, Lot
 from tests.factories import NOW, make_account, make_customer, make_guest, make_order, make_program, make_store
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", 160))
@@ -139,10 +140,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
         self.model = Model(lenient)
-        self.day, self.causes, self.joined = 0, 0, False
+        self.day, self.causes, self.joined, self.erased = 0, 0, False, set()
         self.store = make_store()
         make_program(self.store, negative_balance=lenient)
         self.customers = [make_guest(self.store), make_customer(self.store)]
+        self.names = [(one.email, one.first_name, one.last_name) for one in self.customers]
         self.accounts = [make_account(customer) for customer in self.customers]
         self.orders = [make_order(self.store, self.customers[0]) for _ in range(3)]
         self.spent = {}
@@ -261,6 +263,20 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def join_again(self):
         self.move()
+
+    @precondition(lambda self: len(self.erased) < 2)
+    @rule(who=st.integers(0, 1))
+    def erase(self, who):
+        """What is written stays and is nobody's; points of it come and go as before."""
+        customer = self.customers[who]
+        for _again in range(2):
+            customer.refresh_from_db()
+            erasing.erase(erasing.of_customer(customer, self.at))
+        self.erased |= {0, 1} if self.joined and who else {who}
+        assert proof.closes(self.store)
+        rows = [str(list(model.objects.filter(store=self.store).values())) for model in (Account, LedgerEntry, Lot)]
+        said = [word for one in self.erased for word in self.names[one] if word]
+        assert said and not [word for word in said for row in rows if word in row]
 
     def move(self):
         ledger.join(self.store, [self.customers[0].pk])
