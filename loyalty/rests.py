@@ -17,6 +17,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.events import recording
 from crm.stores.models import Store
 
 from . import codes, gifts, undone, units
@@ -66,8 +67,8 @@ def comes_back(redemption: Redemption) -> bool:
 
 
 @transaction.atomic
-def end(store: Store, card_id: int, at: datetime) -> Redemption:
-    """Let no code of a gift card be good any more, now or later, and let no points come back for it.
+def end(store: Store, card_id: int, reason: str, at: datetime) -> Redemption:
+    """Let no code of a gift card be good any more, now or later, and let no points come back for it. Records `gift_card.ended`, once.
 
     Raises CannotEnd, and LookupError.
     """
@@ -81,6 +82,8 @@ def end(store: Store, card_id: int, at: datetime) -> Redemption:
     if card.ended_at is None:
         card.ended_at = at
         card.save(update_fields=["ended_at"])
+        customer, said = card.account.customer, {"reason": reason}
+        recording.record("gift_card.ended", store, card.pk, customer=customer, data=said, occurred_at=at)
         gifts.withdraw(card.gift)
         _settle(card.pk, at)
     return card

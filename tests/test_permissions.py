@@ -130,6 +130,8 @@ def body_of(world, route) -> dict:
             "payload": {"order": world.a["orders.Order"].woo_id, "note": "Hi", "customer_note": False},
         },
         "loyalty-rule-list": {"category": world.a["orders.Category"].pk, "rate": "2"},
+        "loyalty-reward-list": {"kind": "money", "amount": "50", "points": 100},
+        "loyalty-redemption-end": {"reason": "Stolen"},
         "loyalty-campaign-list": {"name": "Diwali", "multiplier": "2"},
         "loyalty-credit-code-list": {"customer": world.a["orders.Customer"].pk, "amount": "1"},
         "loyalty-credit-list": {"customer": world.a["orders.Customer"].pk, "amount": "5", "reason": "Sorry"},

@@ -14,7 +14,7 @@ from .models import Coupon, Customer, LineItem, Order, OrderNote, ProductReview,
 NOBODY = "erased "
 
 # Of an event's data, what may be somebody's words, name or address. Points, stars and amounts stay.
-PERSONAL = ["recipient", "email", "text", "subject", "name", "first_name", "last_name", "url"]
+PERSONAL = ["recipient", "email", "text", "subject", "name", "first_name", "last_name", "url", "reason"]
 
 
 def customers(person: Person) -> Counts:

@@ -40,6 +40,10 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A store's API key: `Authorization: Bearer pp_…`"}
 
 
+def lacks(scope: str) -> str:
+    return _("This key does not have the scope %(scope)s.") % {"scope": scope}
+
+
 class HasScope(permissions.BasePermission):
     """Views name the scope of their resource: `scope = "orders"` asks for `orders:read` or `orders:write`."""
 
@@ -52,7 +56,7 @@ class HasScope(permissions.BasePermission):
         verb = "read" if request.method in permissions.SAFE_METHODS else "write"
         wanted = f"{view.scope}:{verb}"
         if wanted not in request.auth.scopes:
-            self.message = _("This key does not have the scope %(scope)s.") % {"scope": wanted}
+            self.message = lacks(wanted)
             return False
         return True
 

@@ -1,9 +1,10 @@
 import orjson
 from django.http import Http404
 from rest_framework import viewsets
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
-from .keys import HasScope
+from .keys import HasScope, lacks
 from .shapes import row_as_text
 
 
@@ -17,6 +18,11 @@ class StoreScopedMixin:
 
     def has_scope(self, scope: str) -> bool:
         return not self.swagger_fake_view and scope in self.request.auth.scopes
+
+    def require_scope(self, scope: str) -> None:
+        """For what asks for one more than its resource does. Raises PermissionDenied."""
+        if not self.has_scope(scope):
+            raise PermissionDenied(lacks(scope))
 
     def get_queryset(self):
         queryset = super().get_queryset()

@@ -3,48 +3,81 @@
 import uuid
 
 import django_filters as filters
+from django.conf import settings
 from django.db.models import Prefetch
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
+from crm.orders.models import Product
+from crm.rest.fields import NamedOfStore
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 from crm.stores.models import ApiKey
 
 from .. import gifts, redeeming, redemptions, rests, rewards
-from ..models import Account, Gift, Redemption, Reward
+from ..models import Account, Gift, Redemption, Reward, Tier
 from .of_customers import ForCustomerSerializer, OfAccountFilter
+from .rules import OfKeysStore
 
 
-class RewardSerializer(serializers.ModelSerializer):
-    name = serializers.CharField(source="__str__", read_only=True)
-    product = serializers.IntegerField(
-        source="product.woo_id", default=None, read_only=True, help_text=_("Its number in the shop")
-    )
+class ShownName(serializers.CharField):
+    """Reads what customers read, and writes the shop's own words."""
+
+    def get_attribute(self, reward):
+        return str(reward)
+
+
+class RewardWordsSerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=80, required=False, allow_blank=True)
+    description = serializers.CharField(max_length=300, required=False, allow_blank=True)
+
+
+class RewardSerializer(OfKeysStore):
+    name = ShownName(
+        max_length=80, required=False, allow_blank=True, help_text=_("As customers read it. Write nothing for what it gives, in words.")
+    )  # fmt: skip
+    product = NamedOfStore(
+        slug_field="woo_id", queryset=Product.objects.all(), required=False, allow_null=True, help_text=_("Its number in the shop")
+    )  # fmt: skip
     version = serializers.SerializerMethodField(help_text=_("Changes with the price and the terms"))
     currency = serializers.CharField(source="store.currency", read_only=True)
-    tier = serializers.CharField(
-        source="tier.key", default=None, read_only=True, help_text=_("Of this tier on; its key")
-    )
+    tier = NamedOfStore(
+        slug_field="key", queryset=Tier.objects.all(), required=False, allow_null=True, help_text=_("Of this tier on; its key")
+    )  # fmt: skip
+    translations = serializers.DictField(
+        child=RewardWordsSerializer(), required=False, help_text=_("`name` and `description` by language; else those of the reward hold")
+    )  # fmt: skip
 
     class Meta:
         model = Reward
-        extra_kwargs = {
-            "translations": {"help_text": _("`name` and `description` by language; else those of the reward hold")}
-        }
+        validators: list = []
         fields = [
             "id", "kind", "name", "description", "amount", "product", "currency", "points", "fewest", "most", "step", "minimum_order",
             "individual_use", "valid_days", "stock", "per_customer", "per_year", "tier", "returns_expired", "returns_refunded",
-            "available_from", "available_until", "active", "translations", "version",
+            "available_from", "available_until", "active", "position", "translations", "version",
         ]  # fmt: skip
 
     def get_version(self, reward) -> str:
         return rewards.version(reward)
+
+    def validate_translations(self, said):
+        if unknown := said.keys() - dict(settings.LANGUAGES).keys():
+            raise serializers.ValidationError(
+                _("Not a language of ours: %(names)s.") % {"names": ", ".join(sorted(unknown))}
+            )
+        told = {language: {part: text for part, text in words.items() if text} for language, words in said.items()}
+        return {language: words for language, words in told.items() if words}
+
+    def update(self, reward, values):
+        for name, value in values.items():
+            setattr(reward, name, value)
+        # Nothing else: somebody may be taking one from the stock.
+        reward.save(update_fields=[*values])
+        return reward
 
 
 def _reads_money(serializer) -> bool:
@@ -113,9 +146,10 @@ class RedemptionSerializer(serializers.ModelSerializer):
         model = Redemption
         fields = [
             "id", "reward", "customer", "email", "state", "code", "points", "terms", "expires_at", "order", "gift", "error",
-            "created_at",
+            "ended_at", "created_at",
         ]  # fmt: skip
         extra_kwargs = {
+            "ended_at": {"help_text": _("When a gift card was ended, with all of its codes and for good")},
             "terms": {"help_text": _("The reward as it was when it was taken")},
             "order": {"help_text": _("The order it was used in")},
         }
@@ -145,6 +179,10 @@ class RedeemSerializer(ForCustomerSerializer):
     gift = WishSerializer(required=False, help_text=_("Of a gift card: whom it is for"))
 
 
+class EndSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=300, help_text=_("Kept in the event log, as `gift_card.ended`"))
+
+
 class RedemptionFilter(OfAccountFilter):
     reward = filters.NumberFilter("reward_id")
     kind = filters.ChoiceFilter(field_name="reward__kind", choices=Reward.Kind.choices)
@@ -156,14 +194,28 @@ class RedemptionFilter(OfAccountFilter):
         fields = ["account", "customer", "customer_woo_id", "email", "reward", "kind", "state"]
 
 
-class RewardViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
-    """What points buy, with the rewards that are not offered at the moment."""
+class RewardViewSet(StoreScopedMixin, viewsets.ModelViewSet):
+    """What points buy, with the rewards that are not offered at the moment.
+
+    Whoever makes a reward or changes one decides what points are worth, so the key needs credit:write too. A reward that is not offered
+    any more is switched off (`active`): what was taken of it goes on to name it. Who took it keeps it as it was.
+    """
 
     scope = "loyalty"
+    http_method_names = ["get", "post", "patch", "head", "options"]
     lookup_value_regex = r"\d{1,18}"
     queryset = Reward.objects.select_related("store", "tier", "product")
     serializer_class = RewardSerializer
     filterset_fields = ["active", "kind"]
+
+    @idempotent
+    def create(self, request, *args, **kwargs):
+        self.require_scope(ApiKey.Scope.CREDIT_WRITE)
+        return super().create(request, *args, **kwargs)
+
+    def partial_update(self, request, *args, **kwargs):
+        self.require_scope(ApiKey.Scope.CREDIT_WRITE)
+        return super().partial_update(request, *args, **kwargs)
 
 
 class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
@@ -190,9 +242,8 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
         serializer.is_valid(raise_exception=True)
         asked = serializer.validated_data
         cards = Reward.objects.for_store(request.auth.store).filter(kind=Reward.Kind.GIFT_CARD)
-        if not self.has_scope(ApiKey.Scope.CREDIT_WRITE) and cards.filter(pk=asked["reward"]).exists():
-            scope = ApiKey.Scope.CREDIT_WRITE.value
-            raise PermissionDenied(_("This key does not have the scope %(scope)s.") % {"scope": scope})
+        if cards.filter(pk=asked["reward"]).exists():
+            self.require_scope(ApiKey.Scope.CREDIT_WRITE)
         try:
             redemption = redeeming.redeem(
                 request.auth.store, asked["customer"], asked["reward"], key=uuid.uuid4(), points=asked.get("points"),
@@ -212,3 +263,22 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
         except redemptions.CannotHandBack as error:
             raise serializers.ValidationError({"state": [str(error)]}) from error
         return Response(self.get_serializer(redemption).data)
+
+    @extend_schema(request=EndSerializer)
+    @action(detail=True, methods=["post"])
+    def end(self, request, pk):
+        """Let no code of a gift card be good any more, say because it was stolen: the shop is asked to delete all of them, and none is made again.
+
+        No points come back. Ending it again changes nothing. The key needs credit:write too.
+        """
+        self.require_scope(ApiKey.Scope.CREDIT_WRITE)
+        redemption = self.get_object()
+        serializer = EndSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        if not redemption.is_gift:
+            raise serializers.ValidationError({"state": [_("This is no gift card.")]})
+        try:
+            rests.end(request.auth.store, redemption.pk, serializer.validated_data["reason"], timezone.now())
+        except rests.CannotEnd as error:
+            raise serializers.ValidationError({"state": [str(error)]}) from error
+        return Response(self.get_serializer(self.get_object()).data)

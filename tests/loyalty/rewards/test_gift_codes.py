@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from crm.events.models import Event
 from crm.messaging.models import Message
 from crm.orders.models import Coupon
 from crm.stores.models import Membership
@@ -11,7 +12,7 @@ from crm.woocommerce.models import Push
 from crm.work import drain
 from loyalty import gifts, redemptions
 from loyalty.models import Redemption
-from tests.factories import make_reward, make_staff
+from tests.factories import make_reward, make_staff, make_store
 
 from .taking import redeem
 
@@ -46,6 +47,26 @@ def test_a_key_for_points_neither_reads_nor_takes_a_gift_card(api_client, card):
     assert Redemption.objects.count() == 1
     made = api_client(store, scopes=[*POINTS, "credit:write"]).post(root, asked)
     assert (made.status_code, made.json()["gift"]["url"]) == (201, None)
+
+
+def test_a_program_that_may_handle_money_ends_a_stolen_card_once(api_client, card):
+    store, url = card.store, f"/api/v1/loyalty/redemptions/{card.pk}/end/"
+    other = make_reward(store, 10)
+    no_card = redeem(card.account, other)
+    api, said = api_client(store, scopes=[*POINTS, "credit:write"]), {"reason": "Stolen"}
+    assert api_client(store, scopes=POINTS).post(url, said).status_code == 403
+    assert api_client(make_store()).post(url, said).status_code == 404
+    for where, body in ((url, {}), (url, {"reason": "x" * 301}), (url.replace(str(card.pk), str(no_card.pk)), said)):
+        assert api.post(where, body).status_code == 400, (where, body)
+    card.refresh_from_db()
+    assert card.ended_at is None
+
+    first, again = api.post(url, said), api.post(url, {"reason": "Again"})
+    assert (first.status_code, again.json()) == (200, first.json())
+    assert (first.json()["state"], bool(first.json()["ended_at"])) == ("returning", True)
+    [event] = Event.objects.filter(type="gift_card.ended")
+    assert (event.key, event.data, event.customer) == (str(card.pk), {"reason": "Stolen"}, card.account.customer)
+    assert [push.payload["code"] for push in Push.objects.filter(kind="coupon_removal")] == [card.code]
 
 
 def test_staff_below_owners_see_four_letters_and_no_mail(client, card):
