@@ -3,6 +3,8 @@
 It is told of answers and decides; it knows no threads and no clock.
 """
 
+import math
+
 # Twice the readers are worth keeping if the shop then answers this much more in the same time. On a shop with one PHP process
 # they only make each answer wait longer.
 WORTH = 1.15
@@ -13,6 +15,8 @@ AGAIN_AT_MOST = 800
 RECOVERED = 5
 # After it asked for fewer requests, so many: who counts them locks out those that come back at once.
 RECOVERED_FROM_LIMIT = 25
+# What the latest of a series of times counts in their mean.
+LATEST = 0.2
 
 
 class Pace:
@@ -34,6 +38,8 @@ class Pace:
         self._times: list[float] = []
         # Fewer readers that were left for more: (how many, answers a second).
         self._below: list[tuple[int, float]] = []
+        # Means of how long it takes until an answer is there to be used, and of how long it is used.
+        self._getting = self._using = 0.0
         self._slowed_at = float("-inf")
 
     def begin(self) -> None:
@@ -41,6 +47,24 @@ class Pace:
         self.readers = 1
         self._times.clear()
         self._below.clear()
+        self._getting = self._using = 0.0
+
+    @property
+    def ahead(self) -> int:
+        """How many questions are asked ahead: of several readers one may decode what it has, and the shop need not wait for it.
+
+        No more than it takes to have the next answer in time (Little's law): what waits to be used goes with a process that is killed.
+        """
+        most = self.readers + (self.readers > 1)
+        return min(most, max(math.ceil(self._getting / self._using), 1)) if self._getting and self._using else most
+
+    def got(self, seconds: float) -> None:
+        """From the question until the answer was ready to be used it took so long."""
+        self._getting = _mean(self._getting, seconds)
+
+    def used(self, seconds: float) -> None:
+        """Whoever uses the answers took so long for one."""
+        self._using = _mean(self._using, seconds)
 
     @property
     def rate(self) -> float:
@@ -89,3 +113,7 @@ class Pace:
         self._times.clear()
         while self._below and self._below[-1][0] >= readers:
             self._below.pop()
+
+
+def _mean(before: float, latest: float) -> float:
+    return before + LATEST * (latest - before) if before else latest

@@ -72,11 +72,6 @@ class Readers:
         for thread in self._threads:
             thread.join(max(give_up_at - time.monotonic(), 0))
 
-    @property
-    def ahead(self) -> int:
-        """How many questions are asked ahead: of several readers one may decode what it has, and the shop need not wait for it."""
-        return self.pace.readers + (self.pace.readers > 1)
-
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until one more may ask, and let the pace know what came of it."""
@@ -128,13 +123,16 @@ class Readers:
 
         def work(client: Client) -> None:
             if answer.set_running_or_notify_cancel():
+                began = self.clock()
                 try:
                     answer.set_result(ask(client, question))
                 except BaseException as error:
                     answer.set_exception(error)
+                else:
+                    self.pace.got(self.clock() - began)
 
         self._questions.put(work)
-        if len(self._threads) < self.ahead:
+        if len(self._threads) < self.pace.ahead:
             thread = threading.Thread(target=self._read, name="reader", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -162,12 +160,16 @@ class Answers(Generic[Q, A]):
         self._left = iter(questions)
         self._asked: deque[tuple[Q, Future[A]]] = deque()
         self.is_cut_short = False
+        # Since when the last answer is used.
+        self._handed_out_at: float | None = None
         self._ask_ahead(is_first=True)
 
     def __iter__(self) -> "Answers[Q, A]":
         return self
 
     def __next__(self) -> tuple[Q, A]:
+        if self._handed_out_at is not None:
+            self.readers.pace.used(self.readers.clock() - self._handed_out_at)
         if not self._asked:
             self._ask_ahead()
         if not self._asked:
@@ -178,6 +180,7 @@ class Answers(Generic[Q, A]):
             self._ask_ahead()
         result = answer.result()
         self._ask_ahead()
+        self._handed_out_at = self.readers.clock()
         return question, result
 
     def close(self) -> None:
@@ -186,7 +189,7 @@ class Answers(Generic[Q, A]):
             self._asked.popleft()[1].cancel()
 
     def _ask_ahead(self, is_first: bool = False) -> None:
-        while len(self._asked) < self.readers.ahead:
+        while len(self._asked) < self.readers.pace.ahead:
             is_late = self.until is not None and time.monotonic() > self.until and not is_first
             is_first = False
             try:

@@ -143,3 +143,23 @@ def test_one_reader_is_never_given_up():
         pace.slowed(at=at + 0.5, began=at + 0.1)
 
     assert pace.readers == 1
+
+
+def test_no_more_is_asked_ahead_than_is_needed_to_have_the_next_answer_in_time():
+    pace = Pace(4)
+    pace.readers = 4
+    assert pace.ahead == 5
+
+    def after(getting, using):
+        for _ in range(20):
+            pace.got(getting)
+            pace.used(using)
+        return pace.ahead
+
+    assert after(getting=0.05, using=0.06) == 1
+    assert after(getting=0.15, using=0.06) == 3
+    assert after(getting=1.0, using=0.06) == 5
+    pace.begin()
+    assert pace.ahead == 1
+    pace.readers = 2
+    assert pace.ahead == 3
