@@ -1,13 +1,17 @@
 """What customers and staff are shown of points: on the portal, in mails, beside a ticket."""
 
+import operator
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import reduce
 
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, Func, Min, OuterRef, Sum
+from django.db.models import F, Func, Min, OuterRef, Subquery, Sum, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -29,6 +33,8 @@ class Line:
     title: str
     why: list[str]
     order_number: str
+    # After it, on all the accounts that the statement is of. Of accounts of more than one unit it means nothing.
+    balance: int = 0
     # Of what it brought: what is left, and the last days on which that can be used.
     expiring: list[tuple[int, date]] = field(default_factory=list)
 
@@ -139,9 +145,18 @@ def lines(
         Func(newest_of_each, function="unnest", set_returning=True)
     )
     entries = LedgerEntry.objects.filter(pk__in=of_each).select_related("order__customer").order_by("-pk")
-    page = list(entries[: size + 1])
+    page = list(entries.annotate(balance=_balance(accounts))[: size + 1])
     more = page[size - 1].pk if len(page) > size else None
-    return [_line(entry) for entry in page[:size]], more
+    return [_line(entry, entry.balance) for entry in page[:size]], more
+
+
+def _balance(accounts) -> Combinable:
+    """What there was on all of these accounts together after an entry: of its own it says so itself."""
+    if len(accounts) == 1:
+        return F("balance_after")
+    by_then = LedgerEntry.objects.filter(pk__lte=OuterRef("pk")).order_by("-pk").values("balance_after")
+    each = [Coalesce(Subquery(by_then.filter(account=account)[:1]), Value(0)) for account in accounts]
+    return reduce(operator.add, each, Value(0))
 
 
 def add_expiry(program: Program, lines: list[Line]) -> None:
@@ -168,9 +183,10 @@ def credit_lines(
     return [CreditLine(line, credit.Money(units.money(moved, of), of)) for line, moved, of in found], older
 
 
-def _line(entry):
+def _line(entry, balance=0):
     shown = entry.order and entry.order.deleted_at is None
-    return Line(entry, explaining.title(entry), explaining.explain(entry), entry.order.number if shown else "")
+    number = entry.order.number if shown else ""
+    return Line(entry, explaining.title(entry), explaining.explain(entry), number, balance)
 
 
 def for_mail(store: Store, customer: Customer | None, order: Order | None) -> dict:

@@ -75,7 +75,6 @@ def statement(request, slug):
     if summary:
         before = context["before"] = before_of(request)
         pick = context["pick"] = _pick(request)
-        context["one_account"] = len(summary.accounts) == 1
         context["lines"], context["older"] = statements.lines(summary.accounts, before, pick=pick)
         statements.add_expiry(summary.program, context["lines"])
         context["expires"] = summary.program.expiry != Program.Expiry.NEVER
@@ -120,7 +119,7 @@ def _rows(summary, pick, language):
             entry = line.entry
             yield [
                 entry.created_at.astimezone(pick.store.zone).date().isoformat(), line.title, line.order_number, entry.points,
-                entry.pending, entry.balance_after if len(accounts) == 1 else "",
+                entry.pending, line.balance,
                 ", ".join(f"{points}: {day.isoformat()}" for points, day in line.expiring), " ".join(line.why),
             ]  # fmt: skip
         if before is None:

@@ -13,7 +13,7 @@ from crm.stores import formats
 from loyalty import earning, ledger, picking
 from loyalty.ledger import Kind
 from loyalty.models import Lot, Program
-from tests.factories import make_account, make_customer, make_order, make_program, make_store, sign_in
+from tests.factories import make_account, make_customer, make_guest, make_order, make_program, make_store, sign_in
 from tests.loyalty.test_portal import words
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +129,26 @@ def test_what_is_left_of_an_earning_says_until_when(client, statement, account):
     assert f"85: {day.date().isoformat()}" in table
     Program.objects.update(expiry="never")
     assert "of them:" not in words(statement()) and "Can be used until" not in words(statement())
+
+
+def test_the_balance_after_is_the_persons_own_over_all_accounts(client, statement, account):
+    guest = make_guest(account.store, email=account.customer.email)
+    other = make_account(guest, 60)
+    ledger.post(account, Kind.ADJUST, 40, "x")
+    ledger.post(other, Kind.ADJUST, -10, "y")
+    ledger.post(account, Kind.ADJUST, 5, "z")
+
+    def shown(query=""):
+        found = re.findall(r'data-label="Balance after">(-?\d+)<', statement(query).content.decode())
+        return [int(balance) for balance in found]
+
+    assert shown() == [95, 90, 100, 60]
+    guest.joined_to = account.customer
+    guest.save(update_fields=["joined_to"])
+    ledger.join(account.store, [guest.pk])
+    assert shown() == [95, 90, 100, 60]
+    table = client.get(f"{STATEMENT[:-1]}.csv").getvalue().decode("utf-8-sig")
+    assert [row[5] for row in list(csv.reader(io.StringIO(table)))[1:]] == ["95", "90", "100", "60"]
 
 
 def test_the_statement_costs_the_same_whatever_it_shows(statement, account, django_assert_max_num_queries):
