@@ -19,7 +19,7 @@ from .. import adjusting, credit, explaining, ledger, paid, redeeming, spending,
 from ..models import Account, Adjustment, CreditAccount, LedgerEntry, Redemption
 from .adjustments import AdjustmentSerializer, AdjustmentViewSet
 from .of_customers import ForCustomerSerializer, OfAccountFilter
-from .rewards import RedemptionSerializer, RedemptionViewSet
+from .rewards import CodeViewSet, RedemptionSerializer
 
 MONEY = {"max_digits": 16, "decimal_places": 4}
 
@@ -237,7 +237,7 @@ class CreditCodeFilter(filters.FilterSet):
         fields = ["customer", "email", "state"]
 
 
-class CreditCodeViewSet(RedemptionViewSet):
+class CreditCodeViewSet(CodeViewSet):
     """Coupons that store credit was turned into, and what became of them."""
 
     scope = "credit"

@@ -218,11 +218,27 @@ class RewardViewSet(StoreScopedMixin, viewsets.ModelViewSet):
         return super().partial_update(request, *args, **kwargs)
 
 
-class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class CodeViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Coupons of the shop that a customer has, whatever they were made of."""
+
+    lookup_value_regex = r"\d{1,18}"
+
+    @extend_schema(request=None)
+    @action(detail=True, methods=["post"], url_path="hand-back")
+    def hand_back(self, request, pk):
+        """Have the shop delete the code unused. What it cost comes back once it has; until then the state is `returning`."""
+        redemption = self.get_object()
+        try:
+            redemption = redemptions.hand_back(request.auth.store, redemption.pk, timezone.now())
+        except redemptions.CannotHandBack as error:
+            raise serializers.ValidationError({"state": [str(error)]}) from error
+        return Response(self.get_serializer(redemption).data)
+
+
+class RedemptionViewSet(CodeViewSet):
     """Rewards that customers took, and what became of their codes."""
 
     scope = "loyalty"
-    lookup_value_regex = r"\d{1,18}"
     queryset = (
         Redemption.objects.filter(account__unit=Account.Unit.POINTS, rest_of=None)
         .select_related("account__customer", "gift__mail", "order")
@@ -252,17 +268,6 @@ class RedemptionViewSet(StoreScopedMixin, mixins.ListModelMixin, mixins.Retrieve
         except redeeming.CannotRedeem as error:
             raise serializers.ValidationError({"reward": [str(error)]}) from error
         return Response(self.get_serializer(redemption).data, status.HTTP_201_CREATED)
-
-    @extend_schema(request=None)
-    @action(detail=True, methods=["post"], url_path="hand-back")
-    def hand_back(self, request, pk):
-        """Have the shop delete the code unused. What it cost comes back once it has; until then the state is `returning`."""
-        redemption = self.get_object()
-        try:
-            redemption = redemptions.hand_back(request.auth.store, redemption.pk, timezone.now())
-        except redemptions.CannotHandBack as error:
-            raise serializers.ValidationError({"state": [str(error)]}) from error
-        return Response(self.get_serializer(redemption).data)
 
     @extend_schema(request=EndSerializer)
     @action(detail=True, methods=["post"])
