@@ -49,6 +49,11 @@ FAULTS = """() => {
         if (!document.getElementById(id)) found.push(`${name} leads nowhere: ${id}`);
       });
   });
+  document.querySelectorAll('p,td,th,caption,li,dt,dd,summary,label,small,h1,h2').forEach(e => {
+    const box = e.getBoundingClientRect();
+    if (e.textContent.trim().length > 5 && box.width < 32 && box.height > 5 * box.width && !e.closest('.hidden, .reflow thead'))
+      found.push('letters below each other: ' + e.textContent.trim().slice(0, 40));
+  });
   let last = 0;
   document.querySelectorAll('h1,h2,h3,h4').forEach(h => {
     const level = +h.tagName[1];
@@ -60,7 +65,7 @@ FAULTS = """() => {
 
 
 PLANTED = """<!doctype html><html lang="en"><title>x</title><main><h1>a</h1><h3 id="b">b</h3><p id="b">c</p><input aria-invalid="true">
-<input aria-label="d" aria-describedby="gone"><progress></progress><a href="#"></a><img src="data:,"><h1>e</h1></main><main><p style="width:999px">f</p></main>"""
+<input aria-label="d" aria-describedby="gone"><progress></progress><a href="#"></a><img src="data:,"><h1>e</h1></main><main><p style="width:999px">f</p><p style="width:9px;overflow-wrap:anywhere">letters</p></main>"""
 
 
 @pytest.fixture
@@ -185,7 +190,7 @@ def test_what_is_wrong_with_a_page_is_found(browser):
     for fault in (
         "twice: #b", "no reason", "aria-describedby leads nowhere: gone", "h3 after h1", "textbox without a name",
         "progressbar without a name", "link without a name", "2 times main", "0 times banner", "2 first headings",
-        "says that it speaks en",
+        "says that it speaks en", "letters below each other: letters",
     ):  # fmt: skip
         assert fault in found, fault
 
