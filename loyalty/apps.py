@@ -19,6 +19,7 @@ class LoyaltyConfig(AppConfig):
 
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
+        eraser(erasing.reasons, 30)
         eraser(erasing.redemptions, 30)
         eraser(erasing.gifts, 30)
         told = [f"loyalty.{name}" for name in ("Member", "Birthday", "TierStanding", "TierChange", "Freeze")]

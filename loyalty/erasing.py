@@ -8,7 +8,20 @@ from crm.orders.erasers import NOBODY
 from crm.orders.erasing import Counts, Person
 from crm.work.models import DueWork
 
-from .models import BalanceImport, Birthday, Freeze, Gift, ImportRow, JoinLink, Redemption, Referral, Sighting
+from . import ledger
+from .models import (
+    Adjustment,
+    BalanceImport,
+    Birthday,
+    Freeze,
+    Gift,
+    ImportRow,
+    JoinLink,
+    LedgerEntry,
+    Redemption,
+    Referral,
+    Sighting,
+)
 
 
 def members(person: Person) -> Counts:
@@ -33,6 +46,15 @@ def members(person: Person) -> Counts:
             device_hash="",
         ),
     }
+
+
+def reasons(person: Person) -> Counts:
+    """Why points or credit were given or taken are words about a person. How much and when stays."""
+    theirs = {"store": person.store, "account__customer__in": person.customers}
+    with ledger.erasing():
+        entries = LedgerEntry.objects.filter(**theirs).exclude(note="").update(note="")
+    asked = Adjustment.objects.filter(**theirs).exclude(reason="").update(reason="")
+    return {"Reasons of points": entries + asked}
 
 
 def redemptions(person: Person) -> Counts:

@@ -55,7 +55,7 @@ def redeem(
 
 @contextmanager
 def erasing() -> Iterator[None]:
-    """Let entries be deleted within the block: for erasing a whole store, `with ledger.erasing(): store.delete()`."""
+    """Let entries be deleted within the block, for erasing a whole store (`with ledger.erasing(): store.delete()`), and their words be emptied."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT set_config('postpurchase.erasing', 'on', true)")
         yield

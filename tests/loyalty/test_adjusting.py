@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connections, transaction
 
+from crm.orders import erasing
 from crm.orders.customers import join_guest
 from crm.work import drain
-from loyalty import adjusting, ledger
+from loyalty import adjusting, ledger, proof
 from loyalty.models import Account, Adjustment, LedgerEntry
 from tests.factories import (
     NOW,
@@ -219,3 +220,23 @@ def test_the_list_costs_a_constant_number_of_queries(client, account, asker, dja
 
     with django_assert_max_num_queries(20):
         client.get("/admin/loyalty/adjustment/")
+
+
+def test_erasing_a_person_empties_the_reasons_and_leaves_the_books(store, account, asker):
+    neighbour = make_account(make_customer(store), 10)
+    for one, reason in ((account, "Sorry, Asha"), (neighbour, "Thanks, Ravi")):
+        adjusting.adjust(one, 50, reason, asker)
+    waiting = adjusting.adjust(account, 500, "Asha's cup broke", asker)
+    before = list(LedgerEntry.objects.order_by("pk").values_list("points", "cause", "balance_after"))
+
+    for found in ({"Reasons of points": 3}, {}):
+        account.customer.refresh_from_db()
+        erasure = erasing.erase(erasing.of_customer(account.customer, NOW))
+        assert {name: count for name, count in erasure.found.items() if name == "Reasons of points"} == found
+
+    assert sorted(filter(None, LedgerEntry.objects.values_list("note", flat=True))) == ["Thanks, Ravi"]
+    assert sorted(Adjustment.objects.values_list("reason", flat=True)) == ["", "", "Thanks, Ravi"]
+    assert list(LedgerEntry.objects.order_by("pk").values_list("points", "cause", "balance_after")) == before
+    assert proof.closes(store)
+    # Somebody may still decide.
+    assert adjusting.approve(waiting, make_staff(store)).entry.note == ""

@@ -202,6 +202,9 @@ def sql(statement):
     [
         "UPDATE loyalty_ledgerentry SET points = 1000",
         "UPDATE loyalty_ledgerentry SET note = 'nothing to see'",
+        "UPDATE loyalty_ledgerentry SET note = ''",
+        "SET LOCAL postpurchase.erasing = 'on'; UPDATE loyalty_ledgerentry SET note = 'x'",
+        "SET LOCAL postpurchase.erasing = 'on'; UPDATE loyalty_ledgerentry SET note = '', points = 1000",
         "DELETE FROM loyalty_ledgerentry",
         "TRUNCATE loyalty_ledgerentry CASCADE",
     ],
