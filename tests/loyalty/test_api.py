@@ -52,6 +52,7 @@ def test_an_account_tells_balance_and_worth(get, account):
             "earned": 0,
             "worth": "12.50",
             "currency": "INR",
+            "frozen_since": None,
             "created_at": None,
         }
     ]
