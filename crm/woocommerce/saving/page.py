@@ -71,7 +71,8 @@ class Mirror:
         return ", ".join(f"{name} {type}" for name, type in self.columns.items())
 
 
-@transaction.atomic
+# Within a transaction of the caller's, what fails is the caller's to undo: one savepoint less.
+@transaction.atomic(savepoint=False)
 def save(
     mirror: Mirror,
     store: Store,
