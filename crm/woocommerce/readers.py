@@ -54,6 +54,8 @@ class Readers:
         self._ended = threading.Event()
         self._questions: queue.SimpleQueue[Callable[[Client], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        # How long a reader waited for its turn since its question began: that is no time of the shop's.
+        self._waiting = threading.local()
         # A wait that ends with the run, unless somebody (a test) has another idea of waiting.
         self._sleep = self._ended.wait if client.sleep is time.sleep else client.sleep
 
@@ -76,6 +78,7 @@ class Readers:
     def turn(self) -> Iterator[None]:
         """Wait until one more may ask, and let the pace know what came of it."""
         host = self.client.host
+        came = self.clock()
         for attempt in range(1, 6):
             quiet = self.pace.quiet_until - self.clock()
             if quiet > self.client.patience:
@@ -93,6 +96,7 @@ class Readers:
                     beside = _ASKING[host]
                     break
         began = self.clock()
+        self._waiting.seconds = getattr(self._waiting, "seconds", 0.0) + began - came
         try:
             yield
         except WooCommerceError as error:
@@ -123,13 +127,13 @@ class Readers:
 
         def work(client: Client) -> None:
             if answer.set_running_or_notify_cancel():
-                began = self.clock()
+                began, self._waiting.seconds = self.clock(), 0.0
                 try:
                     answer.set_result(ask(client, question))
                 except BaseException as error:
                     answer.set_exception(error)
                 else:
-                    self.pace.got(self.clock() - began)
+                    self.pace.got(self.clock() - began - self._waiting.seconds)
 
         self._questions.put(work)
         if len(self._threads) < self.pace.ahead:

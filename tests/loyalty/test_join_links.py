@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from crm.events.models import Event
-from crm.messaging.models import Consent, Suppression
+from crm.messaging import consent
+from crm.messaging.models import Purpose, Suppression
 from crm.orders.models import Customer
 from crm.stores import links
 from crm.work import drain
@@ -129,7 +130,7 @@ def test_whoever_left_comes_back(client, program, customer):
     client.post(path)
 
     assert members.membership(program, [customer]).is_member
-    assert Consent.objects.latest_of(program.store, EMAIL, "loyalty").given
+    assert consent.is_given(program.store, EMAIL, Purpose.LOYALTY)
 
 
 def test_a_link_works_once_and_pressing_twice_is_pressing_once(client, program, customer):
