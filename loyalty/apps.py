@@ -17,6 +17,7 @@ class LoyaltyConfig(AppConfig):
 
         from . import code_mails, corrections, credit, erasing, exporting, gifts, paid, redemptions, statements
 
+        eraser(erasing.log, 30)
         eraser(erasing.members, 30)
         eraser(erasing.imports, 30)
         eraser(erasing.reasons, 30)

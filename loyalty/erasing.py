@@ -1,27 +1,48 @@
 """What the programme keeps of a person, erased. The ledger stays: its entries name orders, rewards and sums, and nobody any more."""
 
-from django.db.models import Q, TextField, Value
+from django.db.models import Model, Q, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from crm.messaging.models import Message
-from crm.orders.erasers import NOBODY
+from crm.orders.erasers import NOBODY, staff_log
 from crm.orders.erasing import Counts, Person
 from crm.work.models import DueWork
 
 from . import ledger
 from .models import (
+    Account,
     Adjustment,
     BalanceImport,
     Birthday,
+    CreditAccount,
     Freeze,
     Gift,
     ImportRow,
     JoinLink,
     LedgerEntry,
+    Member,
     Redemption,
     Referral,
     Sighting,
 )
+
+
+def log(person: Person) -> Counts:
+    """The admin's log names these rows by whose they are, and says why an account was frozen, points were taken, a gift card was ended.
+
+    Runs before the invitations forget by whom they are found.
+    """
+    of_account, of_customer = Q(account__customer__in=person.customers), Q(customer__in=person.customers)
+    friends = Q(friend_email__in=person.emails) | Q(member__in=person.customers)
+    about: list[tuple[type[Model], Q]] = [
+        (Account, of_customer), (CreditAccount, of_customer), (Member, of_customer), (Adjustment, of_account),
+        (Redemption, of_account), (Referral, friends),
+    ]  # fmt: skip
+    found = 0
+    for model, theirs in about:
+        keys = model._default_manager.filter(theirs, store=person.store).values_list("pk", flat=True)
+        found += staff_log(model, keys, "object_repr", "change_message")
+    return {"Entries of the admin's log": found}
 
 
 def members(person: Person) -> Counts:

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 from crm.events import recording
 from crm.events.recording import Fact
-from crm.messaging import consent
+from crm.messaging import consent, holds
 from crm.messaging.kinds import Purpose
 from crm.orders.models import Customer
 from crm.stores.models import Store, User
@@ -174,8 +174,9 @@ def merge(store: Store, guest_id: int, customer_id: int) -> None:
 
 
 def drop_points(store: Store, at: datetime) -> int:
-    """Take the points of those who left and did not come back in time; returns how many rows were settled."""
+    """Take the points of those who left and did not come back in time; returns how many rows were settled. On hold nobody loses any."""
     gone = Member.objects.for_store(store).filter(points_until__lte=at, points_gone_at=None).order_by("pk")
+    gone = gone.exclude(customer__in=holds.held(store, at))
     count = 0
     for row in gone.select_related("customer").iterator(chunk_size=500):
         with transaction.atomic():

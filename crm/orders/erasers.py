@@ -1,7 +1,11 @@
 """What the mirror, the event log and the API keep of a person, erased."""
 
+from collections.abc import Iterable
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
-from django.db.models import F, Func, Q, TextField, Value
+from django.db.models import F, Func, Model, Q, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from crm.events.models import Event
@@ -15,6 +19,20 @@ NOBODY = "erased "
 
 # Of an event's data, what may be somebody's words, name or address. Points, stars and amounts stay.
 PERSONAL = ["recipient", "email", "text", "subject", "name", "first_name", "last_name", "url", "reason"]
+
+GONE = "[erased]"
+
+
+def staff_log(model: type[Model], keys: Iterable[int], *texts: str) -> int:
+    """Empty these texts of what the admin's log has about rows (by primary key), and answer of how many entries.
+
+    `object_repr` names a row by its words; `change_message` may be somebody's, say a reason.
+    """
+    # What was done on a proxy's page stands under the proxy.
+    kind = ContentType.objects.get_for_model(model, for_concrete_model=False)
+    blank = dict.fromkeys(texts, GONE)
+    entries = LogEntry.objects.filter(content_type=kind, object_id__in=[str(key) for key in keys])
+    return entries.exclude(**blank).update(**blank)
 
 
 def customers(person: Person) -> Counts:

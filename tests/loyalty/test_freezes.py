@@ -1,22 +1,25 @@
 """An account that staff check: nothing is bought with it, nothing is lost, and the customer reads why."""
 
 import re
+import uuid
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from crm.messaging import holds
 from crm.messaging.models import Hold
-from crm.orders.erasing import Person
+from crm.orders import erasing
 from crm.stores import formats
-from loyalty import erasing, freezes, ledger, redeeming, spending
-from loyalty.models import Freeze, Redemption
+from loyalty import expiry, freezes, ledger, members, redeeming, spending
+from loyalty.models import Freeze, Program, Redemption
 from tests.factories import (
     make_account,
     make_credit,
     make_customer,
+    make_gift,
     make_guest,
     make_program,
     make_redemption,
@@ -126,12 +129,35 @@ def test_the_customer_reads_why_and_until_when(client, store, account, owner):
 
 
 def test_nothing_expires_of_a_frozen_account_and_earning_goes_on(client, store, account, owner):
-    freeze(account, owner)
+    Program.objects.update(expiry="lot", expiry_months=12)
+    now, other = timezone.now(), make_account(make_customer(store))
+    for each in (account, other):
+        ledger.earn(each, 30, "order:1:1", at=now - timedelta(days=370))
+    expiry.run(store, now)
+    freeze(account, owner, at=now)
     client.force_login(owner)
     client.post("/admin/messaging/hold/", {"action": "lift", "_selected_action": [Hold.objects.get().pk]})
 
-    assert holds.is_held(store.pk, account.customer_id, "", timezone.now())
-    assert ledger.earn(account, 10, "review:1").balance_after == 510
+    assert expiry.run(store, now + timedelta(days=9)) == 1
+    other.refresh_from_db()
+    assert other.balance == 0
+    assert ledger.earn(account, 10, "review:1").balance_after == 540
+
+
+def test_who_left_keeps_the_points_while_the_account_is_frozen(store, account, owner):
+    now = timezone.now()
+    row = members.leave(Program.objects.get(), account.customer, "portal", now)
+    freeze(account, owner, at=now)
+    over = row.points_until + timedelta(hours=1)
+
+    assert members.drop_points(store, over) == 0
+    account.refresh_from_db()
+    assert account.balance == 500
+
+    freezes.lift(store, account.customer, owner, over)
+    assert members.drop_points(store, over + timedelta(hours=1)) == 1
+    account.refresh_from_db()
+    assert account.balance == 0
 
 
 def test_a_guests_freeze_holds_for_the_customer_they_turn_out_to_be(store, owner):
@@ -149,10 +175,28 @@ def test_a_guests_freeze_holds_for_the_customer_they_turn_out_to_be(store, owner
     redeeming.require_unfrozen(store, customer)
 
 
-def test_why_it_was_frozen_goes_with_the_person(store, account, owner):
-    row = freeze(account, owner, "We call you.")
-    person = Person(store, timezone.now(), customers=frozenset({account.customer_id}))
+def test_why_it_was_frozen_goes_with_the_person(client, store, account, owner):
+    card = make_redemption(account, make_reward(store, kind="gift_card"))
+    make_gift(card)
+    client.force_login(owner)
+    for page in (f"account/{account.pk}", f"creditaccount/{make_credit(account.customer, 10).pk}"):
+        client.post(f"/admin/loyalty/{page}/freeze/", {"reason": "Odd orders", "note": "We call you."})
+        client.post(f"/admin/loyalty/{page}/unfreeze/")
+    asked = {"points": -5, "reason": "Asha rang", "cause": uuid.uuid4()}
+    client.post(f"/admin/loyalty/account/{account.pk}/adjust/", asked)
+    client.post(f"/admin/loyalty/redemption/{card.pk}/end/", {"reason": "Stolen by Ravi"})
+    other = make_account(make_customer(store), 5)
+    client.post(f"/admin/loyalty/account/{other.pk}/freeze/", {"reason": "Odd, too"})
+    log = LogEntry.objects.filter(user=owner)
+    assert log.count() == 7
 
-    assert erasing.members(person)["Frozen accounts"] == 1
-    row.refresh_from_db()
-    assert (row.reason, row.note, row.placed_by) == ("", "", owner)
+    found = erasing.erase(erasing.of_customer(account.customer, timezone.now())).found
+
+    assert (found["Frozen accounts"], found["Entries of the admin's log"]) == (2, 6)
+    assert set(Freeze.objects.of(account.customer_id).values_list("reason", "note", "placed_by")) == {
+        ("", "", owner.pk)
+    }
+    said = set(log.values_list("object_repr", "change_message"))
+    assert said == {("[erased]", "[erased]"), (str(other), "Frozen: Odd, too")}
+    history = words(client.get(f"/admin/loyalty/account/{account.pk}/history/"))
+    assert "[erased]" in history and "Odd" not in history
