@@ -307,24 +307,6 @@ def test_the_code_is_mailed_in_the_language_of_the_page(reader, language, store,
     assert f'<html lang="{language}">' in sent.alternatives[0][0]
 
 
-def test_joining_by_mail_speaks_the_language_of_the_page(client, language, store, everything):
-    for page in ("about", "join", "join/sent"):
-        read(client.get(f"/s/masala/rewards/{page}/?lang={language}"), language)
-    read(client.post(f"/s/masala/rewards/join/?lang={language}", {"email": "आशा"}), language)
-    client.post(f"/s/masala/rewards/join/?lang={language}", {"email": "ravi@mail.example"})
-    drain.drain_all(at=timezone.now())
-
-    sent = mail.outbox[-1]
-    assert_speaks(language, f"{sent.subject} {sent.body}")
-    link = re.search(r"http\S+?(/s/\S+)", sent.body)[1]
-    assert f'<html lang="{language}">' in sent.alternatives[0][0]
-    for path in (link, f"{link[:-4]}/"):
-        client.cookies["django_language"] = language
-        read(client.get(path), language)
-    assert client.post(link).status_code == 302
-    read(client.get("/s/masala/points/"), language)
-
-
 @pytest.mark.parametrize("known", ["", "fr_FR", "en"])
 def test_a_mail_falls_back_to_the_language_of_the_store(store, customer, order, known):
     type(store).objects.update(language="mr")

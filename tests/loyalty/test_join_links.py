@@ -13,11 +13,13 @@ from crm.messaging import consent
 from crm.messaging.models import Purpose, Suppression
 from crm.orders.models import Customer
 from crm.stores import links
+from crm.stores.models import Store
 from crm.work import drain
 from loyalty import join_links, members, tasks
 from loyalty.models import JoinLink, Member, Program
 from tests.factories import make_customer, make_guest, make_occasion, make_program, make_staff, make_store, sign_in
 from tests.loyalty.test_portal import words
+from tests.test_translations import assert_speaks, read
 
 pytestmark = pytest.mark.django_db
 ABOUT, JOIN, POINTS = "/s/masala/rewards/about/", "/s/masala/rewards/join/", "/s/masala/points/"
@@ -268,3 +270,22 @@ def test_the_page_for_everybody_has_its_parts_in_the_order_of_the_questions_one_
     ]  # fmt: skip
     assert "first order has to come to ₹300.00 or more" in words(page)
     assert "help@masala.example" in words(page)
+
+
+@pytest.mark.parametrize("language", ["hi", "mr"])
+def test_all_of_it_speaks_the_language_of_the_page(client, language, program):
+    Program.objects.update(name="")
+    Store.objects.update(name="मसाला हाउस")
+    for page in (ABOUT, JOIN, f"{JOIN}sent/"):
+        read(client.get(f"{page}?lang={language}"), language)
+    read(ask(client, "आशा", language), language)
+    ask(client, "ravi@mail.example", language)
+    path = mailed("ravi@mail.example")
+
+    sent = mail.outbox[-1]
+    assert_speaks(language, f"{sent.subject} {sent.body}")
+    assert f'<html lang="{language}">' in sent.alternatives[0][0]
+    client.cookies["django_language"] = language
+    for page in (path, f"{path[:-4]}/"):
+        read(client.get(page), language)
+    read(client.post(path, follow=True), language)
