@@ -30,8 +30,12 @@ def title(entry: LedgerEntry) -> str:
     if gift := _gifts().get(entry.rule.get("why", "")):
         return gift
     if entry.rule.get("why") == "reward":
-        said = _("Reward: %(reward)s") if entry.kind == Kind.REDEEM else _("Given back: %(reward)s")
-        return said % {"reward": rewards.words(entry.rule["reward"])}
+        said = {
+            Kind.REDEEM: _("Reward: %(reward)s"),
+            Kind.RETURN: _("Given back: %(reward)s"),
+            Kind.REVERSE: _("Taken again: %(reward)s"),
+        }
+        return said[Kind(entry.kind)] % {"reward": rewards.words(entry.rule["reward"])}
     if entry.order and entry.kind in (Kind.EARN, Kind.REVERSE):
         words = {
             "changed": _("Change of order %(number)s"),
@@ -74,8 +78,9 @@ def _credit_title(entry: LedgerEntry) -> str:
     if code := entry.rule.get("code"):
         said = {
             Kind.REDEEM: _("For the code %(code)s"),
-            Kind.RETURN: _("Not used of the code %(code)s"),
-            Kind.REVERSE: _("Used of the code %(code)s after all"),
+            # Not used, refunded or handed back.
+            Kind.RETURN: _("Back from the code %(code)s"),
+            Kind.REVERSE: _("Taken again for the code %(code)s"),
         }
         return said[Kind(entry.kind)] % {"code": code}
     return _("Given by the shop") if entry.points > 0 else _("Taken by the shop")

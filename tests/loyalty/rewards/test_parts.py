@@ -12,8 +12,8 @@ from django.utils import timezone
 from crm.orders.models import Order, RefundLine
 from crm.woocommerce.models import Push
 from crm.work import drain
-from loyalty import ledger, proof, redemptions, rests, undone
-from loyalty.models import Lot, Redemption
+from loyalty import explaining, ledger, proof, redemptions, rests, undone
+from loyalty.models import LedgerEntry, Lot, Redemption
 from tests.factories import NOW, make_credit, make_customer, make_order, make_refund
 from tests.loyalty.credit import making
 
@@ -145,6 +145,9 @@ def test_points_come_back_part_by_part_and_are_taken_again_if_a_refund_is_undone
     follow(order)
     redemption.refresh_from_db()
     assert (redemption.returned, balance(account)) == (None, 180)
+    titles = [explaining.title(entry) for entry in LedgerEntry.objects.order_by("-pk")[:4]]
+    again, back = "Taken again: ₹50.00 off", "Given back: ₹50.00 off"
+    assert titles == [again, again, back, back]
     refund(order, "33.33")
     follow(order)
     change(order, status="refunded", is_paid=False)
@@ -206,6 +209,10 @@ def test_store_credit_comes_back_in_parts_too(store):
     assert making.stands(redemption) == (State.USED, 3000)
     change(order, status="refunded", is_paid=False)
     assert making.stands(redemption) == (State.USED, 5000)
+    change(order, status="processing", is_paid=True)
+    titles = [explaining.title(entry) for entry in LedgerEntry.objects.order_by("-pk")[:4]]
+    back = f"Back from the code {redemption.code}"
+    assert titles == [f"Taken again for the code {redemption.code}", back, back, back]
 
 
 def test_a_part_of_a_gift_card_is_another_code_until_the_refund_is_undone(account):
