@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crm.events import recording
-from crm.stores.models import Store
+from crm.stores.models import ApiKey, Store, User
 
 from . import codes, gifts, undone, units
 from .credit import Money
@@ -67,7 +67,7 @@ def comes_back(redemption: Redemption) -> bool:
 
 
 @transaction.atomic
-def end(store: Store, card_id: int, reason: str, at: datetime) -> Redemption:
+def end(store: Store, card_id: int, reason: str, by: User | ApiKey, at: datetime) -> Redemption:
     """Let no code of a gift card be good any more, now or later, and let no points come back for it. Records `gift_card.ended`, once.
 
     Raises CannotEnd, and LookupError.
@@ -82,7 +82,7 @@ def end(store: Store, card_id: int, reason: str, at: datetime) -> Redemption:
     if card.ended_at is None:
         card.ended_at = at
         card.save(update_fields=["ended_at"])
-        customer, said = card.account.customer, {"reason": reason}
+        customer, said = card.account.customer, {"reason": reason, "by": str(by)}
         recording.record("gift_card.ended", store, card.pk, customer=customer, data=said, occurred_at=at)
         gifts.withdraw(card.gift)
         _settle(card.pk, at)

@@ -200,7 +200,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
         form = EndForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                rests.end(card.store, card.pk, form.cleaned_data["reason"], timezone.now())
+                rests.end(card.store, card.pk, form.cleaned_data["reason"], request.user, timezone.now())
             except LookupError as error:
                 raise Http404 from error
             except rests.CannotEnd as error:

@@ -283,7 +283,8 @@ class RedemptionViewSet(CodeViewSet):
         if not redemption.is_gift:
             raise serializers.ValidationError({"state": [_("This is no gift card.")]})
         try:
-            rests.end(request.auth.store, redemption.pk, serializer.validated_data["reason"], timezone.now())
+            reason = serializer.validated_data["reason"]
+            rests.end(request.auth.store, redemption.pk, reason, request.auth, timezone.now())
         except rests.CannotEnd as error:
             raise serializers.ValidationError({"state": [str(error)]}) from error
         return Response(self.get_serializer(self.get_object()).data)

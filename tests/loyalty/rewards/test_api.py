@@ -87,6 +87,7 @@ def test_a_program_makes_changes_and_switches_off_a_reward(api_client, store):
 def test_a_reward_that_makes_no_sense_is_refused_with_its_reason(api_client, store):
     api, other = api_client(store), make_store()
     theirs, tier = make_product(other), make_tier(make_program(other), "Theirs")
+    one = make_product(store, woo_id=1)
     for field, body in [
         ("__all__", {"amount": None}),
         ("__all__", {"kind": "percent", "amount": "101"}),
@@ -102,6 +103,8 @@ def test_a_reward_that_makes_no_sense_is_refused_with_its_reason(api_client, sto
         ("product", {"kind": "product", "amount": None, "product": theirs.woo_id + 10**9}),
         ("product", {"kind": "product", "amount": None, "product": 10**40}),
         ("product", {"kind": "product", "amount": None, "product": ["x"]}),
+        ("whole number or text", {"kind": "product", "amount": None, "product": one.woo_id == 1}),
+        ("whole number or text", {"kind": "product", "amount": None, "product": one.woo_id + 0.7}),
         ("tier", {"tier": tier.key}),
         ("tier", {"tier": "\0"}),
         ("name", {"name": "x" * 81}),

@@ -65,7 +65,12 @@ def test_a_program_that_may_handle_money_ends_a_stolen_card_once(api_client, car
     assert (first.status_code, again.json()) == (200, first.json())
     assert (first.json()["state"], bool(first.json()["ended_at"])) == ("returning", True)
     [event] = Event.objects.filter(type="gift_card.ended")
-    assert (event.key, event.data, event.customer) == (str(card.pk), {"reason": "Stolen"}, card.account.customer)
+    key = store.api_keys.get(scopes__contains=["credit:write"])
+    assert (event.key, event.data, event.customer) == (
+        str(card.pk),
+        {"reason": "Stolen", "by": str(key)},
+        card.account.customer,
+    )
     assert [push.payload["code"] for push in Push.objects.filter(kind="coupon_removal")] == [card.code]
 
 

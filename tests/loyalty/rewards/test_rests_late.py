@@ -265,12 +265,13 @@ def test_an_owner_ends_a_stolen_card_for_good(client, at_shop, shop, role, may):
 
 def test_a_code_that_is_on_its_way_when_its_card_is_ended_is_taken_back(account):
     whole, card = give(account, reward=(reward := card_for(account, 1))), ready(account, reward=reward)
+    owner = make_staff(account.store)
     with pytest.raises(rests.CannotEnd):
-        rests.end(account.store, whole.pk, "Stolen", timezone.now())
+        rests.end(account.store, whole.pk, "Stolen", owner, timezone.now())
     with pytest.raises(LookupError):
-        rests.end(make_store(), card.pk, "Stolen", timezone.now())
+        rests.end(make_store(), card.pk, "Stolen", owner, timezone.now())
     change(order_with(card, "200"))
-    rests.end(account.store, card.pk, "Stolen", timezone.now())
+    rests.end(account.store, card.pk, "Stolen", owner, timezone.now())
     rest = rest_of(card)
 
     assert (rest.state, Push.objects.get(kind="coupon_removal").payload) == (State.RETURNING, {"code": rest.code})
