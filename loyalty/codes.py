@@ -4,6 +4,8 @@ import secrets
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db.models import Q
+
 from crm.orders.models import GIFT_CARD, Customer, Order
 from crm.stores.models import Store
 from crm.woocommerce import push
@@ -16,7 +18,10 @@ from .models import Redemption, Reward
 LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 # Of an order that was paid, and is not any more: it has used its code all the same.
 REFUNDED = "refunded"
-# How the keys of removals end by which nothing comes back.
+# WooCommerce counts a coupon as unused again when its order comes to this, or to the trash.
+FREES = ("cancelled", "failed")
+FREED = Q(status__in=FREES) | Q(deleted_at__isnull=False)
+# How the keys of removals end by which nothing comes back but what comes back of expired codes.
 CLEARED = ":cleared"
 
 
@@ -81,11 +86,21 @@ def take_back(redemption: Redemption, code: str, at: datetime | None = None) -> 
     return push.queue(redemption.store, "coupon_removal", key, {"code": code}, at=at)
 
 
-def clear(redemption: Redemption, at: datetime) -> Push:
-    """Have the shop delete the coupon of a code whose time is over, once and for nothing."""
-    return push.queue(
-        redemption.store, "coupon_removal", f"{cause(redemption)}{CLEARED}", {"code": redemption.code}, at=at
-    )
+def clear(redemption: Redemption, before: datetime, at: datetime) -> Push:
+    """Have the shop delete the coupon of a code whose time is over, once, if by the shop's own word it ended `before` and nobody has used it."""
+    payload = {"code": redemption.code, "expired_before": before}
+    return push.queue(redemption.store, "coupon_removal", f"{cause(redemption)}{CLEARED}", payload, at=at)
+
+
+def is_clearing(row: Push) -> bool:
+    return row.key.endswith(CLEARED)
+
+
+def was_cleared(redemption: Redemption) -> bool:
+    """Whether it was taken out of the shop because its time was over."""
+    key = f"{cause(redemption)}{CLEARED}"
+    removals = Push.objects.filter(store=redemption.store, kind="coupon_removal", key=key)
+    return removals.filter(outcome=Push.Outcome.CONFIRMED).exists()
 
 
 def worth(redemption: Redemption) -> int:

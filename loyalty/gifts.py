@@ -144,8 +144,7 @@ def conditions(redemption: Redemption, language: str) -> list[str]:
 def read(token: str) -> Gift:
     """The gift of a link. Raises BadLink."""
     store_id, pk, _extra = links.read(PURPOSE, token, AGE)
-    found = Gift.objects.filter(store=store_id, pk=pk).select_related("store", "redemption__order")
-    gift = found.prefetch_related("redemption__rests__order").first()
+    gift = Gift.objects.filter(store=store_id, pk=pk).select_related("store", "redemption__order").first()
     if gift is None:
         raise links.BadLink
     return gift

@@ -26,8 +26,6 @@ from .models import Account, Redemption, Reward
 State = Redemption.State
 # A code that a stranger's coupon has already is a matter of a restored shop; twice in a row it is something else.
 CODES = 3
-# WooCommerce counts a coupon as unused again when its order comes to this, or to the trash.
-FREES = ("cancelled", "failed")
 
 
 class CannotHandBack(Exception):
@@ -126,19 +124,21 @@ def withdrawing(row: Push) -> None:
 
 def removed(row: Push) -> None:
     """The coupon is gone unused: the points go back to their lots, unless it had its time."""
-    if row.key.endswith(codes.CLEARED):
-        return
     redemption = _of(row)
     if redemption is None or redemption.code != row.payload["code"]:
+        return
+    if codes.is_clearing(row) and not redemption.terms.get("returns_expired"):
         return
     if rests.is_split(redemption):
         _replace(redemption)
     elif redemption.state in (State.READY, State.EXPIRED, State.RETURNING):
-        _give_back(redemption, State.RETURNED, "expired" if redemption.has_passed(timezone.now()) else "handed back")
+        _give_back(redemption, State.RETURNED, _why(redemption))
 
 
 def not_removed(row: Push) -> None:
     """The coupon stays: it was used, or the shop could not be asked."""
+    if codes.is_clearing(row):
+        return
     redemption = _of(row)
     if redemption is None or redemption.state != State.RETURNING:
         return
@@ -157,16 +157,17 @@ def follow(store: Store, order_ids: Iterable[int]) -> None:
     """Whatever happened to these orders, what became of the codes they were made with follows from what they are now."""
     order_ids = set(order_ids)
     orders = Order.objects.for_store(store).filter(pk__in=order_ids).exclude(coupon_codes=[]).order_by("pk")
+    named = {code.upper() for of_one in orders.values_list("coupon_codes", flat=True) for code in of_one}
+    rows = _held(Redemption.objects.for_store(store).filter(Q(code__in=named) | Q(order__in=order_ids)))
+    # Read with the accounts held: what was read before may be older than what somebody else has followed meanwhile.
     fields = [
         "store_id", "status", "is_paid", "deleted_at", "coupon_codes", "coupon_lines", "prices_include_tax", "currency",
         "total", "total_tax", "shipping_total", "shipping_tax", "fee_lines",
     ]  # fmt: skip
-    orders = list(orders.only(*fields))
     by_code = defaultdict(list)
-    for order in orders:
+    for order in orders.only(*fields) if rows else []:
         for code in order.coupon_codes:
             by_code[code.upper()].append(order)
-    rows = _held(Redemption.objects.for_store(store).filter(Q(code__in=by_code) | Q(order__in=order_ids)))
     prefetch_related_objects([order for row in rows for order in by_code[row.code]], *undone.FETCH)
     for redemption in rows:
         redemption.store = store
@@ -198,7 +199,7 @@ def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
                 elif rests.is_split(redemption):
                     _replace(redemption)
                 else:
-                    why = "deleted" if redemption.state == State.READY else "handed back"
+                    why = "deleted" if redemption.state == State.READY else _why(redemption)
                     _give_back(redemption, State.RETURNED, why)
 
 
@@ -255,9 +256,11 @@ def came_back(redemption: Redemption) -> int:
 def _back(redemption, used) -> int:
     """Let the account have what is not used, and answer how much of it is new; what comes back is named in `returned`."""
     settled = ledger.settle(redemption.entry, used, codes.cause(redemption), rule=redemption.entry.rule)
-    if settled.entry:
+    if settled.entry and settled.spent >= redemption.points:
         # Undone altogether, the code is as before; what could not be taken again is still back.
-        redemption.returned = settled.entry if settled.spent < redemption.points else None
+        redemption.returned = None
+    elif settled.back > 0:
+        redemption.returned = settled.entry
     return settled.back
 
 
@@ -273,14 +276,17 @@ def _free(redemption):
         redemption.lost = None
     if other:
         return _use(redemption, other)
-    if redemption.returned_id:
+    if redemption.returned_id and has_passed and not redemption.terms.get("returns_expired"):
+        # It works no more, and what was not back by then had its time.
+        _move(redemption, State.USED, "order")
+    elif redemption.returned_id:
         # Some of it is back, and to the shop the code is worth all of it again: the rest comes back once it is gone.
         redemption.save(update_fields=["order"])
         _ask_for_it(redemption, timezone.now())
     elif redemption.is_gift and rests.comes_back(redemption) and (has_passed or _is_deleted(redemption)):
         # It works no more, and the giver's points are not what its recipient has spent.
         _move(redemption, State.REPLACED, "order", "lost")
-    elif _is_deleted(redemption):
+    elif _is_deleted(redemption) and not codes.was_cleared(redemption):
         redemption.save(update_fields=["order"])
         _give_back(redemption, State.RETURNED, "deleted")
     else:
@@ -289,7 +295,7 @@ def _free(redemption):
 
 def _orders_of(redemption) -> QuerySet[Order]:
     """With the code, and not come to nothing."""
-    return Order.objects.for_store(redemption.store).with_coupon(redemption.code).exclude(_freed())
+    return Order.objects.for_store(redemption.store).with_coupon(redemption.code).exclude(codes.FREED)
 
 
 def _is_free_again(redemption) -> bool:
@@ -314,15 +320,18 @@ def _replace(redemption):
 
 
 def _is_freed(order) -> bool:
-    return order.deleted_at is not None or order.status in FREES
-
-
-def _freed() -> Q:
-    return Q(status__in=FREES) | Q(deleted_at__isnull=False)
+    return order.deleted_at is not None or order.status in codes.FREES
 
 
 def _unused(redemption):
     return State.EXPIRED if redemption.has_passed(timezone.now()) else State.READY
+
+
+def _why(redemption) -> str:
+    """Why the shop was asked to delete the code: of one that had given a part back, nobody but its order that came to nothing."""
+    if redemption.returned_id:
+        return "cancelled"
+    return "expired" if redemption.has_passed(timezone.now()) else "handed back"
 
 
 def _ask_for_it(redemption, at):

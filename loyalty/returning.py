@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils.timezone import now
 
 from .joining import join
@@ -70,16 +70,23 @@ def settle(
     """Let what `entry` spent be `used` in the end, by giving the rest back.
 
     It looks at what stands in the ledger, so that it may be called at any time and again. What was given back before and turns out to
-    be used is taken again, as far as it is there. `cause` is a prefix.
+    be used is taken again, as far as it is there: of a guest who became a customer from the customer's account. `cause` is a prefix.
     """
-    account = Account.objects.select_for_update(no_key=True).get(pk=entry.account_id)
-    out = _out(entry, cause)
+    account = (
+        Account.objects.select_related("customer", "store")
+        .select_for_update(no_key=True, of=["self"])
+        .get(pk=entry.account_id)
+    )
+    out = _out(entry, account, cause)
     before = sum(points for _row, points in out)
-    rest, back = before - used, 0
-    posted, last = account.posted, None
-    if rest < 0 < account.balance:
-        last = post(account, Kind.REVERSE, max(rest, -account.balance), f"{cause}:{posted}", rule=rule, at=at)
-        back = last.points
+    rest, back, last = before - used, 0, None
+    # Also what was posted to the customer's: no two causes are the same.
+    posted = sum(_theirs(account).values_list("posted", flat=True))
+    if rest < 0:
+        has_it = _today(account)
+        if has_it.balance > 0:
+            last = post(has_it, Kind.REVERSE, max(rest, -has_it.balance), f"{cause}:{posted}", rule=rule, at=at)
+            back = last.points
     for row, points in reversed(out):
         if (part := min(rest, points)) > 0:
             last = give_back(row, f"{cause}:{posted}:{row.pk}", points=part, rule=rule, at=at)
@@ -89,16 +96,32 @@ def settle(
 
 def spent(entry: LedgerEntry, cause: str) -> int:
     """How much of what `entry` spent is spent now, by what `settle` did with this `cause`."""
-    return sum(points for _row, points in _out(entry, cause))
+    return sum(points for _row, points in _out(entry, entry.account, cause))
 
 
-def _out(entry: LedgerEntry, cause: str) -> list[tuple[LedgerEntry, int]]:
+def _out(entry: LedgerEntry, account: Account, cause: str) -> list[tuple[LedgerEntry, int]]:
     """What it took, and what was taken again later: each with what did not come back of it."""
-    again = LedgerEntry.objects.filter(account=entry.account_id, kind=Kind.REVERSE, cause__startswith=f"{cause}:")
+    again = LedgerEntry.objects.filter(account__in=_theirs(account), kind=Kind.REVERSE, cause__startswith=f"{cause}:")
     taken = [entry, *again.order_by("pk")]
     given = LedgerEntry.objects.filter(reverses__in=taken).values_list("reverses").annotate(Sum("points"))
     back = dict(given.order_by())
     return [(row, -row.points - back.get(row.pk, 0)) for row in taken]
+
+
+def _theirs(account: Account) -> QuerySet[Account]:
+    """The account, and of a guest also that of the customer whom the guest became."""
+    customers = [account.customer_id, account.customer.joined_to_id or account.customer_id]
+    return Account.objects.filter(store=account.store_id, customer__in=customers, unit=account.unit)
+
+
+def _today(account: Account) -> Account:
+    """The account that has what this one had, held. What a guest's has yet is moved first."""
+    customer = account.customer
+    if customer.joined_to_id is None:
+        return account
+    join(account.store, [customer.pk])
+    theirs = Account.objects.select_for_update(no_key=True)
+    return theirs.get(store=account.store_id, customer=customer.joined_to_id, unit=account.unit)
 
 
 def _missing(back: LedgerEntry) -> list[Posting]:

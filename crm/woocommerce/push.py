@@ -42,6 +42,10 @@ class Refused(Exception):
     """This write can't be; the text tells people why."""
 
 
+class Needless(Exception):
+    """As things stand in the shop, this write is not wanted any more: it ends, and nobody need look at it."""
+
+
 class StillOwed(Exception):
     """This write must not be withdrawn; the text tells people why, and what to do."""
 
@@ -73,7 +77,7 @@ class Kind:
         raise NotImplementedError
 
     def send(self, client: Client, push: Push) -> dict:
-        """Make it; returns the shop's answer. Raises Refused where there is no use in asking."""
+        """Make it; returns the shop's answer. Raises Refused where there is no use in asking, and Needless where it is not wanted any more."""
         raise NotImplementedError
 
     def confirm(self, push: Push, answer: dict) -> None:
@@ -200,6 +204,8 @@ def perform(pushes: list[Push], at: datetime) -> None:
 def _try(push, kind, at):
     try:
         _make(push, kind, at)
+    except Needless:
+        _drop(push, at)
     except Refused as error:
         _refuse(push, str(error), at)
     except StillAtWork as error:
@@ -249,7 +255,7 @@ def _send(push, kind, client, at):
         raise drain.LeaseLost
     try:
         answer = kind.send(client, push)
-    except Refused:
+    except (Refused, Needless):
         push.sent_at = None
         raise
     except WooCommerceError as error:
@@ -270,6 +276,14 @@ def _settle(push, kind, at):
         _tell(_CONFIRMED, push)
         if kind.resource and (number := kind.number_to_reread(push)):
             rereads.ask([(push.store_id, kind.resource, number)], at)
+
+
+def _drop(push, at):
+    with transaction.atomic():
+        push.outcome, push.waits_for_shop = Outcome.WITHDRAWN, False
+        push.save(update_fields=["outcome", "waits_for_shop", "answer", "sent_at"])
+        drain.settle([push], at)
+        _tell(_REFUSED, push)
 
 
 def _refuse(push, text, at):

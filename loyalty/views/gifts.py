@@ -1,5 +1,6 @@
 """The page that shows a gift card to whoever has its link."""
 
+from django.db.models import prefetch_related_objects
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -24,6 +25,7 @@ def gift(request, token):
     access.dress(request, found.store, found.language)
     row = found.redemption
     is_over = row.state == Redemption.State.READY and row.has_passed(timezone.now())
+    prefetch_related_objects([row], *rests.FETCH)
     standing = rests.standing(row)
     # One that came back after the last day leaves no rest.
     conditions = gifts.conditions((standing.codes or [row])[-1], get_language() or found.language)

@@ -1,6 +1,7 @@
 """What points buy, and the codes that were bought."""
 
 from django.contrib import messages
+from django.db.models import prefetch_related_objects
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -111,6 +112,7 @@ def code(request, slug, redemption):
     if row.gives_credit:
         context["is_whole"] = row.state == Redemption.State.GIVEN and credit.is_whole(row)
     if row.is_gift:
+        prefetch_related_objects([row], *rests.FETCH)
         row.standing, context["link"] = rests.standing(row), gifts.url(row.gift)
     page = "credit_code" if row.is_credit else "gift" if row.is_gift else "code"
     return render(request, f"loyalty/{page}.html", context, status=409 if error else 200)

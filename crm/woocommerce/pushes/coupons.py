@@ -1,6 +1,6 @@
 """Coupons: made with a mark of ours in their meta data, and taken back while nobody has used them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -10,7 +10,8 @@ from ..client import Client
 from ..deliveries import is_gone
 from ..errors import WooCommerceError
 from ..models import Push
-from ..push import Kind, Refused, mark, register
+from ..push import Kind, Needless, Refused, mark, register
+from ..values import moment, when_of
 from .comparing import amount, compare, meta_of, words
 from .payloads import Amount, MetaData, Numbers, Payload, ShopTime, WordPressEmail
 
@@ -118,7 +119,10 @@ class Coupon(Kind):
 
 
 class CouponRemovalPayload(Payload):
+    """`expired_before`: only if its last moment came before that, by the shop's own word; what was used or prolonged is left alone then."""
+
     code = Code()
+    expired_before = serializers.DateTimeField(required=False, default_timezone=UTC)
 
 
 class CouponRemoval(Kind):
@@ -141,9 +145,13 @@ class CouponRemoval(Kind):
         row = by_code(client, code)
         if row is None:
             return {"code": code, "status": "trash"}
+        before = push.payload.get("expired_before")
         if row.get("usage_count"):
             push.answer = {"usage_count": row["usage_count"]}
-            raise Refused(_("The coupon %(code)s has been used.") % {"code": code})
+            raise Needless if before else Refused(_("The coupon %(code)s has been used.") % {"code": code})
+        if before and not ended(row, datetime.fromisoformat(before)):
+            push.answer = {"date_expires_gmt": row.get("date_expires_gmt")}
+            raise Needless
         # To the trash: what was taken back by mistake can be fetched from there, and the code is free.
         return client.delete(f"coupons/{row['id']}")
 
@@ -156,6 +164,12 @@ def by_code(client: Client, code: str) -> dict | None:
     """The coupon of this code, without what is in the trash."""
     rows = client.page("coupons", code=code.lower()).rows
     return next((row for row in rows if str(row.get("code")).lower() == code.lower()), None)
+
+
+def ended(row: dict, before: datetime) -> bool:
+    """Whether the coupon's last moment came before that; one without end has none."""
+    last = when_of(moment(row, "date_expires_gmt"))
+    return last is not None and last < before
 
 
 def lowered(addresses) -> set[str]:

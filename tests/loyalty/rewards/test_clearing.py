@@ -7,14 +7,17 @@ from django.core import mail
 from django.utils import timezone
 
 from crm.orders.models import Coupon
+from crm.woocommerce import push
 from crm.woocommerce.models import Push
 from crm.work import drain
-from loyalty import clearing, redemptions, tasks
+from loyalty import clearing, ledger, proof, redemptions, tasks
 from loyalty.models import Redemption
-from tests.factories import make_account, make_customer, make_store
+from postpurchase.demo.catalogue import stamp
+from tests.factories import make_account, make_credit, make_customer, make_store
+from tests.loyalty.credit import making
 
 from .taking import balance
-from .test_following import State, in_shop, ready, state
+from .test_following import State, change, in_shop, order_with, ready, state
 
 pytestmark = pytest.mark.django_db
 
@@ -32,12 +35,24 @@ def expired(account, days, **coupon):
     return redemption
 
 
+def at_its_end(account, shop, days=31):
+    """As `expired`, of a coupon that the shop has."""
+    redemption = expired(account, days)
+    in_shop(shop, redemption)["date_expires_gmt"] = redemption_day(redemption)
+    return redemption
+
+
+def redemption_day(redemption, days=0):
+    redemption.refresh_from_db()
+    return stamp(redemption.expires_at + timedelta(days=days))
+
+
 def removals():
     return list(Push.objects.filter(kind="coupon_removal").values_list("payload__code", flat=True))
 
 
 def test_an_unused_code_leaves_the_shop_a_month_after_its_last_day_and_its_row_stays(at_shop, shop):
-    redemption = expired(at_shop, 31)
+    redemption = at_its_end(at_shop, shop)
     mail.outbox.clear()
     for _night in range(2):
         tasks.each_night()
@@ -51,14 +66,65 @@ def test_an_unused_code_leaves_the_shop_a_month_after_its_last_day_and_its_row_s
     assert clearing.clear(at_shop.store, timezone.now()) == 0
 
 
-def test_a_code_that_was_used_is_never_removed(at_shop, shop):
-    redemption = expired(at_shop, 31)
-    in_shop(shop, redemption)["usage_count"] = 1
+def test_a_code_that_was_used_or_prolonged_meanwhile_stays_and_nobody_need_look_at_it(at_shop, shop):
+    ledger.earn(at_shop, 100, "more")
+    used, prolonged, endless = (at_its_end(at_shop, shop, days) for days in (31, 32, 33))
+    in_shop(shop, used)["usage_count"] = 1
+    in_shop(shop, prolonged)["date_expires_gmt"] = redemption_day(prolonged, days=20)
+    in_shop(shop, endless)["date_expires_gmt"] = None
+    assert clearing.clear(at_shop.store, timezone.now()) == 3
+    drain.drain_all()
+
+    for redemption in (used, prolonged, endless):
+        assert (in_shop(shop, redemption)["status"], state(redemption)) == ("publish", State.EXPIRED)
+    pushes = Push.objects.filter(kind="coupon_removal")
+    assert set(pushes.values_list("state", "outcome", "sent_at")) == {("done", "withdrawn", None)}
+
+
+@pytest.mark.parametrize("unit", ["points", "credit"])
+def test_what_comes_back_of_an_expired_code_comes_back_with_it_if_the_shop_was_away_before(at_shop, shop, unit):
+    if unit == "credit":
+        at_shop = make_credit(at_shop.customer, 10000)
+        redemption = making.spend(at_shop, "100")
+        drain.drain_all()
+    else:
+        redemption = ready(at_shop, returns_expired=True)
+    day = timezone.now() - timedelta(days=31)
+    had = balance(at_shop)
+    Redemption.objects.filter(pk=redemption.pk).update(expires_at=day)
+    redemptions.expire(at_shop.store, timezone.now())
+    push.withdraw(Push.objects.get(kind="coupon_removal"), timezone.now())
+    assert (state(redemption), balance(at_shop)) == (State.EXPIRED, had)
+    in_shop(shop, redemption)["date_expires_gmt"] = redemption_day(redemption)
+    Coupon.objects.create(
+        store=at_shop.store, woo_id=9, code=redemption.code.lower(), amount=50, date_expires_gmt=day, usage_count=0
+    )
+
     assert clearing.clear(at_shop.store, timezone.now()) == 1
     drain.drain_all()
 
-    assert in_shop(shop, redemption)["status"] == "publish"
-    assert (state(redemption), balance(at_shop)) == (State.EXPIRED, 150)
+    assert (state(redemption), balance(at_shop)) == (State.RETURNED, had + redemption.points)
+    assert not list(proof.differences())
+
+
+def test_a_code_that_waits_in_an_unpaid_order_is_cleared_once_that_came_to_nothing(account):
+    redemption = expired(account, 31)
+    order = order_with(redemption, status="on-hold", is_paid=False)
+    assert clearing.clear(account.store, timezone.now()) == 0
+
+    change(order, status="cancelled")
+    assert clearing.clear(account.store, timezone.now()) == 1
+
+    # An order that is taken up again, and cancelled again, brings back nothing for what had its time.
+    removal = Push.objects.get(kind="coupon_removal")
+    removal.outcome = Push.Outcome.CONFIRMED
+    removal.save(update_fields=["outcome"])
+    redemptions.removed(removal)
+    Coupon.objects.update(deleted_at=timezone.now())
+    change(order, status="processing", is_paid=True)
+    assert state(redemption) == State.USED
+    change(order, status="cancelled", is_paid=False)
+    assert (state(redemption), balance(account)) == (State.EXPIRED, 150)
 
 
 def test_what_is_not_over_or_was_used_or_prolonged_or_is_gone_is_left_alone(store, django_assert_max_num_queries):
