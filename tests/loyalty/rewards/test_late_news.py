@@ -1,7 +1,6 @@
 """News that comes late, twice or to somebody who became somebody else takes and gives neither too much nor too little."""
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -48,7 +47,7 @@ def test_who_waited_for_the_account_follows_what_the_order_is_by_then():
         with connection.cursor() as cursor:
             while not cursor.execute(waits).fetchone()[0]:
                 assert thread.is_alive()
-                time.sleep(0.01)
+                cursor.execute("SELECT pg_sleep(0.01)")
         change(order, status="cancelled", is_paid=False)
     thread.join()
 
