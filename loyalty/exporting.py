@@ -124,7 +124,8 @@ def friends(person: Person) -> Iterator[dict]:
     for row in rows.filter(friend_email__in=person.emails):
         yield {"you_were_invited_as": row.friend_email, "state": row.state, "at": row.created_at}
     for seen in Sighting.objects.filter(store=person.store, customer__in=person.customers).order_by("pk"):
-        yield {"seen_at": seen.at, "network": seen.network_hash, "device": seen.device_hash}
+        # From where is kept as a hash, which tells nobody anything but whether it was the same place twice.
+        yield {"seen_at": seen.at}
 
 
 def imported(person: Person) -> Iterator[dict]:

@@ -11,9 +11,15 @@ from .models import Consent, Hold, Message, Suppression
 
 
 def messages(person: Person) -> Iterator[dict]:
-    """What went to their own addresses, or was about them. A gift's mail belongs to whoever got it: its code is money."""
+    """What was about them, or went to their own addresses and was about nobody else: an address may stand on another's order.
+
+    A gift's mail belongs to whoever got it: its code is money.
+    """
     about = person.about & ~Q(purpose=Purpose.GIFT)
-    rows = Message.objects.for_store(person.store).filter(about | Q(recipient__in=person.emails)).order_by("pk")
+    of_order = Q(order=None) | Q(order__in=person.orders)
+    of_customer = Q(customer=None) | Q(customer__in=person.customers)
+    to_them = Q(recipient__in=person.emails) & of_order & of_customer
+    rows = Message.objects.for_store(person.store).filter(about | to_them).order_by("pk")
     rows = rows.only("kind", "recipient", "subject", "text", "created_at", "sent_at", "delivered_at", "outcome")
     for row in rows.iterator(chunk_size=200):
         yield {
@@ -23,18 +29,20 @@ def messages(person: Person) -> Iterator[dict]:
 
 
 def consents(person: Person) -> Iterator[dict]:
+    """Of what was shown then, the language: the rest are keys of tables here."""
     rows = Consent.objects.filter(store=person.store, email__in=person.emails).order_by("at", "pk")
     for row in rows.iterator():
         yield {
             "email": row.email, "purpose": row.purpose, "given": row.given, "at": row.at, "where": row.source,
-            "shown_by": row.proof,
+            "shown_in": row.proof.get("language"),
         }  # fmt: skip
 
 
 def stopped(person: Person) -> Iterator[dict]:
+    """Without the detail: staff write it, of all shops together, and for each other."""
     of_store = Q(store=person.store) | Q(store=None)
     for row in Suppression.objects.filter(of_store, email__in=person.emails).order_by("pk"):
-        yield {"email": row.email, "why": row.reason, "detail": row.detail, "since": row.created_at}
+        yield {"email": row.email, "why": row.reason, "since": row.created_at}
 
 
 def problems(person: Person) -> Iterator[dict]:

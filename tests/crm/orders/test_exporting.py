@@ -8,6 +8,8 @@ from django.apps import apps
 from django.core.cache import cache
 from django.db import models
 
+from crm.messaging import consent
+from crm.messaging.models import Suppression
 from crm.orders import exporting
 from crm.orders.models import Customer
 from loyalty import ledger
@@ -139,6 +141,30 @@ def test_an_address_on_anothers_order_opens_nothing_of_it(client):
     said = get(client, "masala").getvalue().decode()
 
     assert "MINE-1" in said and "THEIRS-1" not in said and "Secretkar" not in said and "ELSEWHERE-1" not in said
+
+
+@pytest.mark.django_db
+def test_the_file_has_no_mail_about_another_nor_what_is_kept_of_all_shops(client):
+    store = make_store(slug="masala")
+    customer, other = make_customer(store, email=EMAIL), make_customer(store)
+    mine, theirs = make_order(store, customer), make_order(store, other, billing_email=EMAIL)
+    for text, about in {
+        "about my order": {"order": mine, "customer": customer}, "about nobody": {}, "about me": {"customer": customer},
+        "of their order": {"order": theirs}, "of them": {"customer": other}, "of both": {"order": theirs, "customer": customer},
+    }.items():  # fmt: skip
+        make_message(store, recipient=EMAIL, text=text, **about)
+    Suppression.objects.create(store=None, email=EMAIL, detail="rang another shop")
+    consent.give(store, EMAIL, purpose="marketing", source="page", proof={"message": 4711, "language": "hi"}, at=NOW)
+    sign_in(client, EMAIL)
+
+    data = read(client)
+
+    # What names the person as its customer is theirs, whatever else it names.
+    said = ["about my order", "about nobody", "about me", "of both"]
+    assert sorted(row["text"] for row in data["mails_to_you"]) == sorted(said)
+    assert [row["email"] for row in data["addresses_that_get_no_mail"]] == [EMAIL]
+    assert data["what_you_agreed_to"][0]["shown_in"] == "hi"
+    assert "signing_in" not in data and "another shop" not in str(data) and "4711" not in str(data)
 
 
 @pytest.mark.django_db
