@@ -17,6 +17,7 @@ from . import (
     programs,
     redemptions,
     referrals,
+    sign_ups,
     tiers,
     usable,
 )
@@ -154,10 +155,17 @@ def miss_codes(events):
         redemptions.deleted(store, [(event.data["code"], event.data["usage_count"]) for event in group])
 
 
-@on("member.joined")
+@on("member.joined", "order.paid")
 def reward_joining(events):
-    # Once, however often somebody leaves and comes back.
-    _reward(Kind.SIGN_UP, events, "1")
+    for store, group in _by_store(events):
+        joined: dict = {}
+        paid: dict = {}
+        for event in group:
+            if event.type == "order.paid":
+                paid[event.order_id] = event.occurred_at
+            elif event.customer_id:
+                joined[event.customer_id] = event.occurred_at
+        sign_ups.settle(store, joined, paid)
 
 
 @on("review.posted")
@@ -172,7 +180,7 @@ def reward_answers(events):
     _reward(Kind.SURVEY, [event for event in events if ":" not in event.key])
 
 
-def _reward(kind, events, key=None):
+def _reward(kind, events):
     for store, group in _by_store(events):
-        facts = [Fact(event.customer_id, key or event.key, event.occurred_at) for event in group if event.customer_id]
+        facts = [Fact(event.customer_id, event.key, event.occurred_at) for event in group if event.customer_id]
         occasions.award(store, kind, facts)

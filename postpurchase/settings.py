@@ -141,7 +141,13 @@ DATABASES["default"] |= {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "django_cache",
+        # Limits of tries stand here. With Django's 300 entries they forget themselves as soon as many people try; each writing
+        # counts the entries, which takes some milliseconds with this many and ten with 50,000.
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
     # django-q2 would write its state here twice a second; the heartbeat says what need be known.
     "queue": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
@@ -207,7 +213,7 @@ ACCOUNT_RATE_LIMITS = {
     # It reads all that there is of somebody.
     "download_data": "6/h/key",
     # Of one mailbox: whoever gets these mails may not have asked for any.
-    "join_by_mail": "20/m/ip,2/m/key,6/h/key",
+    "join_by_mail": "5/m/ip,30/h/ip,2/m/key,4/h/key,6/d/key",
 }
 # Behind a proxy everyone would else share its address, and so the limits.
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXIES", default=1 if env_bool("BEHIND_PROXY", False) else 0)

@@ -49,10 +49,15 @@ def finish(request: HttpRequest, attempt: LoginCodeVerificationProcess, next: st
     return response
 
 
+def is_switched_off(email: str) -> bool:
+    """Whether nobody may sign in with this address (lower case), whatever it proves."""
+    return User.objects.filter(email=email, is_active=False).exists()
+
+
 def by_link(request: HttpRequest, email: str, at: datetime) -> bool:
     """A mailed link has proven the address: open its session; whether that went well, which it does not for somebody who is switched off.
 
-    The caller has seen to it that the link was its first use and that the store knows the address.
+    The caller has seen to it that this is the link's first use, or the same press again, and that the store knows the address.
     """
     user = _user_for(request.store, email)
     if user is None:

@@ -13,10 +13,15 @@ class JoinLink(LettingIn):
 
     # Counted once from the asking, for the mail, and once from the sending, for whoever reads it.
     LIFETIME = timedelta(minutes=30)
+    # A double click sends two requests, and the browser keeps the cookies of the second answer alone: that one signs in, too.
+    AGAIN = timedelta(minutes=1)
 
     class Meta(LettingIn.Meta):
         verbose_name = _("link to join")
         verbose_name_plural = _("links to join")
+
+    def was_just_used(self, at):
+        return self.used_at is not None and at - self.used_at < self.AGAIN
 
     def send(self, at):
         from .. import join_links

@@ -1,5 +1,7 @@
 """Joining in one step: an address on the page for everybody, a mail, and one press on the page that its link leads to."""
 
+from contextlib import suppress
+
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import redirect, render
@@ -40,6 +42,7 @@ def by_mail(request, slug):
 @require_safe
 @for_anybody
 def sent(request, slug):
+    """What to do now, the same for every address."""
     return render(request, "loyalty/join_sent.html", {"program": _program(request)})
 
 
@@ -48,27 +51,27 @@ def sent(request, slug):
 @with_store
 def arrive(request, slug, token):
     """What the mailed link opens. Programs look at every link in a mail, so a look changes nothing: the button signs in and joins."""
-    program, link = _program(request), join_links.find(request.store, token)
+    program, link, at = _program(request), join_links.find(request.store, token), timezone.now()
     if link is not None:
         access.dress(request, request.store, link.language)
-    if link is None or link.used_at:
-        if link and request.email == link.email:
-            return redirect("loyalty-points", slug)
+    if link and link.used_at and request.email == link.email:
+        return redirect("loyalty-points", slug)
+    is_pressed = request.method == "POST"
+    is_used = link and link.used_at and not (is_pressed and link.was_just_used(at))
+    if link is None or is_used or signin.is_switched_off(link.email):
         context = {"program": program, "form": JoinForm(), "is_over": True}
         return render(request, "loyalty/join.html", context, status=404)
-    if request.method != "POST":
+    if not is_pressed:
         context = {"program": program, "email": masked(link.email), "membership": join_links.standing(link)}
         return render(request, "loyalty/arrive.html", context)
-    return _take_part(request, link, timezone.now())
+    return _take_part(request, link, at)
 
 
 def _take_part(request, link, at):
     before = join_links.standing(link)
-    try:
+    # Pressed twice: the first press has joined, and the browser forgets its session for that of the second.
+    with suppress(join_links.Used):
         join_links.use(link, at)
-    except join_links.Used:
-        # Pressed twice: the first press has signed in.
-        return redirect("loyalty-points", request.store.slug)
     if not signin.by_link(request, link.email, at):
         raise Http404
     request.email = link.email

@@ -5,19 +5,30 @@ import re
 import pytest
 from django.core import mail
 from django.core.cache import cache
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
+from crm.events import recording
 from crm.events.models import Event
 from crm.messaging import consent
 from crm.messaging.models import Purpose, Suppression
 from crm.orders.models import Customer
 from crm.stores import links
-from crm.stores.models import Store
+from crm.stores.models import Store, User
 from crm.work import drain
 from loyalty import join_links, members, tasks
 from loyalty.models import JoinLink, Member, Program
-from tests.factories import make_customer, make_guest, make_occasion, make_program, make_staff, make_store, sign_in
+from tests.factories import (
+    make_customer,
+    make_guest,
+    make_occasion,
+    make_order,
+    make_program,
+    make_staff,
+    make_store,
+    sign_in,
+)
 from tests.loyalty.test_portal import words
 from tests.test_translations import assert_speaks, read
 
@@ -103,7 +114,15 @@ def test_whoever_has_no_order_yet_becomes_a_guest_once_the_link_is_pressed(clien
     assert (guest.woo_id, guest.email, guest.language) == (None, "ravi@mail.example", "hi")
     assert guest.email_verified_at
     assert Event.objects.filter(type="customer.created", key=str(guest.pk)).count() == 1
+    assert "0 points" in words(client.get(POINTS))
+    order_paid(guest)
     assert "25 points" in words(client.get(POINTS))
+
+
+def order_paid(customer, **fields):
+    order = make_order(customer.store, customer, total=0, **fields)
+    recording.record("order.paid", customer.store, order.pk, order=order, customer=customer, occurred_at=timezone.now())
+    drain.drain_all()
 
 
 @pytest.mark.parametrize("enrolment", ["join", "automatic"])
@@ -141,12 +160,27 @@ def test_a_link_works_once_and_pressing_twice_is_pressing_once(client, program, 
     client.post(path)
 
     assert client.post(path).url == POINTS
-    other = Client()
+    # The browser that sent both presses with the cookies from before keeps the second answer's.
+    twice, other = Client(), Client()
+    assert twice.post(path).url == POINTS and twice.session["proven_email"] == EMAIL
+    assert other.get(path).status_code == 404
+    JoinLink.objects.update(used_at=F("used_at") - JoinLink.AGAIN)
     for answer in (other.get(path), other.post(path)):
         assert answer.status_code == 404
         assert "This link does not work any more" in words(answer) and "Send me a link" in words(answer)
     assert "_auth_user_id" not in other.session
     assert Member.objects.count() == 1
+
+
+def test_somebody_who_is_switched_off_is_told_and_joins_nothing(client, program, customer):
+    User.objects.create(email=EMAIL, is_active=False)
+    ask(client)
+    path = mailed()
+
+    for answer in (client.get(path), client.post(path)):
+        assert answer.status_code == 404 and "This link does not work any more" in words(answer)
+
+    assert not Member.objects.exists() and not JoinLink.objects.filter(used_at__isnull=False).exists()
 
 
 def test_two_presses_at_once_are_one(client, program, customer):

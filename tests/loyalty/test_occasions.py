@@ -4,11 +4,12 @@ import pytest
 from django.utils import timezone
 
 from crm.events import recording
+from crm.events.models import Event
 from crm.orders.customers import join_guest
 from crm.work import drain
 from loyalty import members, receivers
 from loyalty.models import Account, LedgerEntry, Member, Occasion, Program
-from tests.factories import NOW, make_customer, make_guest, make_occasion
+from tests.factories import NOW, make_customer, make_guest, make_occasion, make_order
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +31,7 @@ def posted(**where):
 
 def test_joining_earns_once_however_often_somebody_comes_back(store, customer, program):
     make_occasion(store, "sign_up", 100)
+    make_order(store, customer, is_paid=True)
 
     members.join(store, customer, Member.Way.PORTAL, NOW)
     members.leave(program, customer, Member.Way.PORTAL, NOW + timedelta(days=1))
@@ -43,6 +45,7 @@ def test_a_guest_who_registers_later_does_not_earn_for_joining_twice(store, prog
     make_occasion(store, "sign_up", 100)
     guest = make_guest(store, email="asha@mail.example")
     registered = make_customer(store, email="asha@mail.example")
+    make_order(store, guest)
     members.join(store, guest, Member.Way.PORTAL, NOW)
     drain.drain_all()
     join_guest(store, guest.email, NOW + timedelta(days=1))
@@ -51,6 +54,36 @@ def test_a_guest_who_registers_later_does_not_earn_for_joining_twice(store, prog
     told("member.joined", registered, "another")
 
     assert Account.objects.get(customer=registered).balance == 100
+
+
+def test_joining_earns_with_the_first_paid_order_and_once_a_mailbox(store, program, django_assert_max_num_queries):
+    make_occasion(store, "sign_up", 100)
+    people = [make_guest(store, email=f"{name}@gmail.com") for name in ("asha", "a.sha", "asha+2", "ravi", "meera")]
+    *buyers, idle = people
+    for person in people:
+        members.join(store, person, Member.Way.PORTAL, NOW)
+    drain.drain_all()
+    assert posted() == []
+    regular = make_customer(store)
+    paid = [make_order(store, regular, date_paid_gmt=NOW - timedelta(days=9)), *(make_order(store, p) for p in buyers)]
+    late = make_order(store, regular)
+    news = [
+        recording.record("order.paid", store, order.pk, order=order, customer=order.customer, occurred_at=NOW)
+        for order in [*paid[1:], late]
+    ]
+
+    with django_assert_max_num_queries(30):
+        receivers.reward_joining(news)
+    receivers.reward_joining(news)
+
+    given = LedgerEntry.objects.filter(cause="sign-up:1").values_list("account__customer", flat=True)
+    assert {*given} == {buyers[0].pk, buyers[3].pk}, (
+        "not a second address, nor who has not ordered or was a customer before"
+    )
+    assert idle.pk not in given
+    recording.record("order.paid", store, 99, order=make_order(store, buyers[1]), customer=buyers[1], occurred_at=NOW)
+    receivers.reward_joining(list(Event.objects.filter(key="99")))
+    assert len(given.all()) == 2
 
 
 def test_who_left_the_programme_earns_nothing(store, customer, program):
