@@ -58,7 +58,8 @@ def customers(person: Person) -> Counts:
 
 def orders(person: Person) -> Counts:
     notes, _by_table = OrderNote.objects.filter(order__in=person.orders).delete()
-    found = {"Order notes": notes}
+    # The log repeats what staff wrote in a note, or why they refunded.
+    found = {"Order notes": notes, "Entries of the admin's log": staff_log(Order, person.orders, "change_message")}
     if person.followed_shop:
         return found
     blank = {"billing": {}, "shipping": {}, "billing_email": "", "order_key": "", "customer_note": "", "meta_data": []}

@@ -64,6 +64,19 @@ def test_of_a_friend_who_was_invited_and_of_where_a_member_was_seen_nothing_is_l
     assert not tables_with("seen")
 
 
+def test_of_the_words_that_staff_sent_into_the_shop_nothing_is_left_in_the_log(client, store):
+    order = make_order(store, make_guest(store, email=EMAIL))
+    page = reverse("admin:orders_order_add_note", args=[order.pk])
+    client.force_login(make_staff(store))
+    cause = str(client.get(page).context["form"]["cause"].value())
+    client.post(page, {"cause": cause, "note": "Meera rang twice"})
+    assert tables_with("Meera rang twice")
+
+    found = erasing.erase(erasing.find(store, EMAIL, NOW)).found
+
+    assert (found["Entries of the admin's log"], tables_with("Meera rang twice")) == (1, set())
+
+
 def test_a_customer_of_two_shops_still_signs_in_at_the_other(store):
     other = make_store()
     for shop in (store, other):
