@@ -25,7 +25,8 @@ class LoyaltyConfig(AppConfig):
         eraser(erasing.gifts, 30)
         told = [f"loyalty.{name}" for name in ("Member", "Birthday", "TierStanding", "TierChange", "Freeze")]
         part("membership", exporting.membership, 70, *told)
-        part("balances", exporting.balances, 71, "loyalty.Account", "loyalty.Lot")
+        part("balances", exporting.balances, 71, "loyalty.Account")
+        part("what_came_and_when_it_ends", exporting.lots, 71, "loyalty.Lot")
         part("points_and_credit", exporting.entries, 72, "loyalty.LedgerEntry")
         part("rewards_and_codes", exporting.codes, 73, "loyalty.Redemption")
         part("gift_cards", exporting.gifts, 74, "loyalty.Gift")

@@ -8,7 +8,7 @@ from crm.orders.erasers import NOBODY, staff_log
 from crm.orders.erasing import Counts, Person
 from crm.work.models import DueWork
 
-from . import ledger
+from . import ledger, referrals
 from .models import (
     Account,
     Adjustment,
@@ -33,7 +33,7 @@ def log(person: Person) -> Counts:
     Runs before the invitations forget by whom they are found.
     """
     of_account, of_customer = Q(account__customer__in=person.customers), Q(customer__in=person.customers)
-    friends = Q(friend_email__in=person.emails) | Q(member__in=person.customers)
+    friends = referrals.of_friend(person.emails) | Q(member__in=person.customers)
     about: list[tuple[type[Model], Q]] = [
         (Account, of_customer), (CreditAccount, of_customer), (Member, of_customer), (Adjustment, of_account),
         (Redemption, of_account), (Referral, friends),
@@ -49,9 +49,10 @@ def members(person: Person) -> Counts:
     """Who invited whom stays, and who of them was the person does not; nor from where they came."""
     asked = JoinLink.objects.filter(store=person.store, email__in=person.emails)
     seen = Sighting.objects.filter(store=person.store, customer__in=person.customers)
-    friends = Referral.objects.for_store(person.store).filter(friend_email__in=person.emails)
+    friends = Referral.objects.for_store(person.store).filter(referrals.of_friend(person.emails))
     traces = Referral.objects.for_store(person.store).filter(member__in=person.customers)
-    traces.update(network_hash="", device_hash="")
+    # Staff decided about two people, in words.
+    traces.update(network_hash="", device_hash="", decision="")
     # That an account was frozen stays, as the ledger does; why is words about a person.
     frozen = Freeze.objects.for_store(person.store).filter(customer__in=person.customers)
     return {
@@ -65,6 +66,7 @@ def members(person: Person) -> Counts:
             mailbox=Concat(Value(NOBODY), Cast("pk", TextField()), output_field=TextField()),
             network_hash="",
             device_hash="",
+            decision="",
         ),
     }
 

@@ -48,18 +48,22 @@ def _accounts(person):
 
 
 def balances(person: Person) -> Iterator[dict]:
-    """Of points, and of store credit in a currency: then amounts are money. With what came in together and ends together."""
+    """Of points, and of store credit in a currency: then amounts are money."""
     for account in _accounts(person):
         yield {
             "unit": account.unit, "balance": _amount(account.balance, account.unit),
             "on_their_way": _amount(account.pending, account.unit), "level": account.tier, "since": account.created_at,
-            "lots": [
-                {
-                    "came": _amount(lot.granted, account.unit), "left": _amount(lot.remaining, account.unit),
-                    "usable_from": lot.released_at or lot.available_from, "expires_at": lot.expires_at,
-                }
-                for lot in Lot.objects.filter(account=account).order_by("pk").iterator(chunk_size=AT_ONCE)
-            ],
+        }  # fmt: skip
+
+
+def lots(person: Person) -> Iterator[dict]:
+    """What came in together and ends together."""
+    units_of = {account.pk: account.unit for account in _accounts(person)}
+    for lot in Lot.objects.filter(account__in=units_of).order_by("account", "pk").iterator(chunk_size=AT_ONCE):
+        unit = units_of[lot.account_id]
+        yield {
+            "unit": unit, "came": _amount(lot.granted, unit), "left": _amount(lot.remaining, unit),
+            "usable_from": lot.released_at or lot.available_from, "expires_at": lot.expires_at,
         }  # fmt: skip
 
 
@@ -121,7 +125,7 @@ def friends(person: Person) -> Iterator[dict]:
             "at": row.created_at, "ordered_at": row.ordered_at, "delivered_at": row.delivered_at,
             "rewarded_at": row.rewarded_at,
         }  # fmt: skip
-    for row in rows.filter(friend_email__in=person.emails):
+    for row in rows.filter(referrals.of_friend(person.emails)):
         yield {"you_were_invited_as": row.friend_email, "state": row.state, "at": row.created_at}
     for seen in Sighting.objects.filter(store=person.store, customer__in=person.customers).order_by("pk"):
         # From where is kept as a hash, which tells nobody anything but whether it was the same place twice.

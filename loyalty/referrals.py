@@ -121,6 +121,12 @@ def invite(
     )
 
 
+def of_friend(emails: Iterable[str]) -> Q:
+    """A condition for a query: invitations of whoever has one of these addresses, however they were written."""
+    boxes = {mailboxes.mailbox(email) for email in emails} - {""}
+    return Q(friend_email__in=emails) | Q(mailbox__in=boxes)
+
+
 def _is_self(member, mailbox) -> bool:
     used = Order.objects.filter(customer=member).order_by("-pk").values_list("billing_email", flat=True)[:200]
     return mailbox in {mailboxes.mailbox(address) for address in {member.email, *used}}

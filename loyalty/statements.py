@@ -245,10 +245,17 @@ def losses(request) -> list[str]:
         for held in credit.held(accounts)
         if held.amount
     ]
-    codes = Redemption.objects.for_store(request.store).filter(account__customer__in=request.customers)
-    if codes := codes.exclude(code="").filter(state=Redemption.State.READY).count():
+    unused = Redemption.objects.for_store(request.store).filter(account__customer__in=request.customers)
+    unused = unused.exclude(code="").filter(state=Redemption.State.READY)
+    # What somebody was given is theirs, and nobody loses it.
+    cards = [row.card for row in unused.select_related("gift__mail", "rest_of__gift__mail")]
+    if codes := sum(not (hasattr(card, "gift") and card.gift.is_with_recipient) for card in cards):
         said.append(
-            ngettext("%(codes)s code that is not used", "%(codes)s codes that are not used", codes)
+            ngettext(
+                "%(codes)s code that is not used: no longer shown here, though it works in the shop",
+                "%(codes)s codes that are not used: no longer shown here, though they work in the shop",
+                codes,
+            )
             % {"codes": number(codes)}
         )
     return said

@@ -34,6 +34,8 @@ def asked(store: Store, customers, email: str) -> Ticket | None:
 @transaction.atomic
 def ask(store: Store, customer: Customer, customers, email: str, language: str, at: datetime) -> Ticket:
     """Tell the staff, and the person that it arrived. Asked twice it is one question; once that is answered, it can be asked anew."""
+    # Two presses at once: the second waits, and finds the first one's question.
+    Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if ticket := asked(store, customers, email):
         return ticket
     before = Ticket.objects.for_store(store).filter(cause__startswith=f"{CAUSE}{customer.pk}:").count()
@@ -46,7 +48,6 @@ def ask(store: Store, customer: Customer, customers, email: str, language: str, 
         customer=customer,
         email=email,
         language=language,
-        # Two presses at once count the same.
         cause=f"{CAUSE}{customer.pk}:{before}",
         at=at,
     )

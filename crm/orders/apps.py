@@ -23,6 +23,11 @@ class OrdersConfig(AppConfig):
         part("reviews_in_the_shop", exporters.product_reviews, 50, "orders.ProductReview")
         part("coupons_for_you", exporters.coupons, 60, "orders.Coupon")
         part("events", exporters.events, 90, "events.Event")
+        left_out(
+            "What plug-ins keep beside a customer or an order is for programs: tokens of payments, marks of advertising.",
+            "orders.Customer.meta_data",
+            "orders.Order.meta_data",
+        )
         left_out("Who is owed which news of an event that is told.", "events.Handling")
         left_out("That somebody was erased, and nobody's name.", "orders.Erasure")
         left_out("Answers to the merchant's programs, for a day.", "rest.IdempotentRequest")

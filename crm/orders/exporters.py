@@ -6,8 +6,9 @@ from django.db.models import Prefetch, Q
 
 from crm.events.models import Event
 
+from .details import details
 from .erasing import Person
-from .models import Coupon, Customer, LineItem, Order, ProductReview, Refund
+from .models import Coupon, Customer, LineItem, Order, OrderNote, ProductReview, Refund
 
 AT_ONCE = 200
 OF_ORDERS = ("Order", "LineItem", "Refund", "RefundLine", "OrderNote")
@@ -20,7 +21,7 @@ def profile(person: Person) -> Iterator[dict]:
             "username": row.username, "language": row.language, "number_in_shop": row.woo_id,
             "billing_address": row.billing, "shipping_address": row.shipping, "has_paid": row.is_paying_customer,
             "customer_since": row.date_created_gmt, "address_proven_at": row.email_verified_at,
-            "deleted_in_shop_at": row.deleted_at, "details": own(row.meta_data),
+            "deleted_in_shop_at": row.deleted_at,
         }  # fmt: skip
 
 
@@ -30,21 +31,20 @@ def orders(person: Person) -> Iterator[dict]:
     rows = rows.prefetch_related(
         Prefetch("line_items", LineItem.objects.order_by("pk")),
         Prefetch("refunds", Refund.objects.order_by("pk").prefetch_related("lines")),
-        "notes",
+        Prefetch("notes", OrderNote.objects.for_customers().order_by("date_created_gmt", "pk")),
     )
     for row in rows.iterator(chunk_size=AT_ONCE):
-        notes = [note for note in row.notes.all() if note.customer_note]
         yield {
             "number": row.number, "status": row.status, "placed_at": row.date_created_gmt, "paid_at": row.date_paid_gmt,
             "completed_at": row.date_completed_gmt, "deleted_in_shop_at": row.deleted_at, "email": row.billing_email,
             "billing_address": row.billing, "shipping_address": row.shipping, "your_note": row.customer_note,
             "currency": row.currency, "total": row.total, "tax": row.total_tax, "shipping": row.shipping_total,
             "discount": row.discount_total, "refunded": row.refunded_total, "paid_by": row.payment_method_title,
-            "coupons": row.coupon_codes, "details": own(row.meta_data),
+            "coupons": row.coupon_codes,
             "lines": [
                 {
                     "name": line.name, "sku": line.sku, "quantity": line.quantity, "price": line.price,
-                    "total": line.total, "tax": line.total_tax, "details": own(line.meta_data),
+                    "total": line.total, "tax": line.total_tax, "details": [{"name": name, "value": value} for name, value in details(line.meta_data)],
                 }
                 for line in row.line_items.all()
             ],
@@ -58,14 +58,8 @@ def orders(person: Person) -> Iterator[dict]:
                 }
                 for refund in row.refunds.all()
             ],
-            "notes_to_you": [{"at": note.date_created_gmt, "text": note.text} for note in notes],
+            "notes_to_you": [{"at": note.date_created_gmt, "text": note.text} for note in row.notes.all()],
         }  # fmt: skip
-
-
-def own(meta_data) -> dict:
-    """What somebody chose or filled in. What begins with `_` is a plug-in's own, tokens of payments among it."""
-    entries = [entry for entry in meta_data if isinstance(entry, dict)] if isinstance(meta_data, list) else []
-    return {key: entry.get("value") for entry in entries if (key := str(entry.get("key", "_")))[:1] != "_"}
 
 
 def product_reviews(person: Person) -> Iterator[dict]:

@@ -1,14 +1,13 @@
 """What a customer is shown of an order: read from the mirror, put into words, nothing changed."""
 
-import html
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from django.db.models import Count, Prefetch, Sum
 from django.utils.functional import Promise
-from django.utils.html import strip_tags
 from django.utils.translation import gettext_lazy as _
 
+from crm.orders.details import details, plain
 from crm.orders.models import LineItem, Order
 from crm.stores import formats
 
@@ -79,18 +78,6 @@ def items(order: Order) -> list[dict]:
     ]
 
 
-def details(meta_data) -> list[tuple[str, str]]:
-    """What the customer chose (size, colour, an engraving); never a plug-in's own notes, whose keys begin with `_`."""
-    found = []
-    for entry in meta_data if isinstance(meta_data, list) else []:
-        if not isinstance(entry, dict) or str(entry.get("key", "_")).startswith("_"):
-            continue
-        value = entry.get("display_value", entry.get("value"))
-        if isinstance(value, str | int | float) and str(value).strip():
-            found.append((plain(entry.get("display_key") or entry["key"]), plain(value)))
-    return found
-
-
 def sums(order: Order) -> list[dict]:
     """The way from the items to what was paid and given back: `{label, amount, kind}` in reading order.
 
@@ -154,11 +141,6 @@ def newest(request) -> dict | None:
     """The card of the latest order on the first page."""
     order = with_counts(visible(request.customers)).first()
     return {"order": order, "status": status_of(order) if order else None}
-
-
-def plain(text) -> str:
-    """Text that a shop's plug-ins may have written as HTML."""
-    return html.unescape(strip_tags(str(text or ""))).strip()
 
 
 def money(text) -> Decimal:

@@ -14,6 +14,7 @@ from tests.factories import (
     make_account,
     make_credit,
     make_customer,
+    make_gift,
     make_program,
     make_redemption,
     make_reward,
@@ -47,10 +48,14 @@ def test_what_goes_is_said_with_its_figures(client, store, customer):
     account = make_account(customer, 1240)
     make_credit(customer, 1250)
     make_redemption(account, make_reward(store))
+    given = make_redemption(account, make_reward(store, kind="gift_card"))
+    make_gift(given, recipient="ravi@mail.example")
 
     text = words(client.get(PAGE))
 
-    assert "You lose for good: 1,240 points ₹12.50 of store credit 1 code that is not used" in text
+    assert (
+        "You lose for good: 1,240 points ₹12.50 of store credit 1 code that is not used: no longer shown here" in text
+    )
     assert "the law has every shop keep its books" in text
     assert not Ticket.objects.exists()
     assert PAGE in client.get("/s/masala/data/").content.decode()

@@ -51,17 +51,18 @@ def test_of_a_friend_who_was_invited_and_of_where_a_member_was_seen_nothing_is_l
     from loyalty.models import JoinLink, Sighting
 
     member = make_customer(store)
-    for email in (EMAIL, "other@mail.example"):
-        referral = make_referral(member, friend_email=email, network_hash="seen")
+    again = EMAIL.replace("@", "+tea@")
+    for email in (again, "other@mail.example"):
+        referral = make_referral(member, friend_email=email, network_hash="seen", decision=f"Lives with {email}")
     Sighting.objects.create(store=store, customer=member, network_hash="seen", device_hash="seen")
     JoinLink.objects.create(store=store, email=EMAIL, language="en", state="done")
 
     erasing.erase(erasing.find(store, EMAIL, NOW))
-    assert not tables_with(EMAIL)
+    assert not tables_with(EMAIL) and not tables_with(again)
     referral.refresh_from_db()
     assert (referral.friend_email, referral.network_hash) == ("other@mail.example", "seen")
     erasing.erase(erasing.of_customer(member, NOW))
-    assert not tables_with("seen")
+    assert not tables_with("seen") and not tables_with("Lives with")
 
 
 def test_of_the_words_that_staff_sent_into_the_shop_nothing_is_left_in_the_log(client, store):
