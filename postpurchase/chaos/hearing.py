@@ -4,10 +4,8 @@ import random
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
-from unittest import mock
 
 from django.core import mail
-from django.db import connection
 from django.db.models import F
 from django.test.utils import override_settings
 from django.utils import timezone
@@ -38,11 +36,7 @@ def permutations(seed: int, orders: int) -> list[Figure]:
     at = timezone.now()
     dice, clock = random.Random(seed), Clock(at.replace(microsecond=0))
     shop = server.year_shop(seed, now=clock, customers=10, orders=0)
-    # Many at a time, since this is about what becomes of them: each is still read and saved by itself.
-    together = mock.patch.object(Reread, "BATCH", WebhookDelivery.BATCH)
-    with server.running(shop) as demo, shops.no_waiting(), together, connection.cursor() as cursor:
-        # Nobody pulls the plug here, so that nothing needs to wait for the disk.
-        cursor.execute("SET synchronous_commit = off")
+    with server.running(shop) as demo, shops.no_waiting(), shops.in_haste():
         store = shops.connected(demo, "permutations")
         shops.read(store)
         heard: list[tuple[str, bytes]] = []

@@ -26,6 +26,7 @@ from postpurchase.demo.server import Demo
 from postpurchase.demo.shop import Shop
 from postpurchase.demo.web import wordpress_json
 
+from . import shops
 from .ledger import books
 from .simulation import SETTINGS
 
@@ -39,7 +40,7 @@ Told = list[tuple[str, bytes]]
 def lives(seed: int, orders: int) -> list[Figure]:
     dice = random.Random(seed)
     shop = server.year_shop(seed, customers=10, orders=0)
-    with override_settings(**SETTINGS), server.running(shop) as demo:
+    with override_settings(**SETTINGS), server.running(shop) as demo, shops.no_waiting(), shops.in_haste():
         store = connected(demo, f"lives-{seed}")
         heard: Told = []
         shop.listeners.append(lambda topic, number: heard.append((topic, body(demo, topic, number))))

@@ -9,13 +9,14 @@ from datetime import timedelta
 from unittest import mock
 from uuid import uuid4
 
+from django.db import connection
 from django.utils import timezone
 from django.utils.text import slugify
 
 from crm.stores.models import Store
 from crm.woocommerce import connect, sync
 from crm.woocommerce.client import Client
-from crm.woocommerce.models import SyncState
+from crm.woocommerce.models import Reread, SyncState, WebhookDelivery
 from crm.work import drain
 from postpurchase.demo.server import Demo
 
@@ -44,6 +45,20 @@ def no_waiting() -> Iterator[None]:
     """Whoever asks a shop again does so at once."""
     with mock.patch.dict(Client.__init__.__kwdefaults__, sleep=lambda seconds: None):
         yield
+
+
+@contextlib.contextmanager
+def in_haste() -> Iterator[None]:
+    """Many thousand webhooks, where this is about what becomes of them.
+
+    What is read again is claimed many at a time, and still read and saved one by one. Nobody pulls the plug, so that nothing waits for the disk.
+    """
+    with mock.patch.object(Reread, "BATCH", WebhookDelivery.BATCH), connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+        try:
+            yield
+        finally:
+            cursor.execute("RESET synchronous_commit")
 
 
 @contextlib.contextmanager
