@@ -192,9 +192,12 @@ def deleted(store: Store, facts: Iterable[tuple[str, int]]) -> None:
     with transaction.atomic():
         for redemption in _held(Redemption.objects.for_store(store).filter(code__in=used)):
             redemption.store = store
-            if redemption.state in (State.READY, State.RETURNING):
-                # The count may be of a moment before the order.
-                if used[redemption.code] or _orders_of(redemption).exists():
+            # What comes back after its last day may not be back yet, because the shop was away on that day.
+            is_owed = redemption.state == State.EXPIRED and redemption.terms.get("returns_expired")
+            if redemption.state in (State.READY, State.RETURNING) or (is_owed and not rests.is_split(redemption)):
+                # The count may be of a moment before the order, or before that came to nothing.
+                freed = Order.objects.for_store(store).with_coupon(redemption.code).filter(codes.FREED)
+                if _orders_of(redemption).exists() or (used[redemption.code] and not freed.exists()):
                     _was_used(redemption)
                 elif rests.is_split(redemption):
                     _replace(redemption)

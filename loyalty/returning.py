@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils.timezone import now
 
 from .joining import join
@@ -109,9 +109,10 @@ def _out(entry: LedgerEntry, account: Account, cause: str) -> list[tuple[LedgerE
 
 
 def _theirs(account: Account) -> QuerySet[Account]:
-    """The account, and of a guest also that of the customer whom the guest became."""
-    customers = [account.customer_id, account.customer.joined_to_id or account.customer_id]
-    return Account.objects.filter(store=account.store_id, customer__in=customers, unit=account.unit)
+    """The accounts of the person: that of a guest, of the customer whom the guest became, and of those who became the same since."""
+    person = account.customer.joined_to_id or account.customer_id
+    family = Q(customer=person) | Q(customer__joined_to=person)
+    return Account.objects.filter(family, store=account.store_id, unit=account.unit)
 
 
 def _today(account: Account) -> Account:

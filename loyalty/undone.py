@@ -1,5 +1,6 @@
 """What refunds undo of a code: the share of what it took off an order that was taken off goods which came back."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 from django.db.models import prefetch_related_objects
@@ -56,13 +57,18 @@ def _shares(order: Order, lines: list[LineItem], refunds: list[Refund]) -> dict[
     bases = {part.key: part.base for part in parts}
     back = given_back(PAID, amounts, parts, bases, [refunded(refund) for refund in refunds])
     pieces: dict[int | None, Fraction] = {}
+    money: dict[int | None, Decimal] = {}
     for back_line in (row for refund in refunds for row in refund.lines.all()):
         of_line = back_line.line_item_id
         pieces[of_line] = pieces.get(of_line, NOTHING) + Fraction(back_line.quantity)
+        money[of_line] = money.get(of_line, Decimal(0)) + back_line.total + back_line.total_tax
     shares = {}
     for line in lines:
         key = str(line.woo_id)
-        if base := bases.get(key):
+        if 0 < _paid(line) <= money.get(line.pk, Decimal(0)):
+            # Taxes that are rounded for the order make what it came to differ from its lines by a coin.
+            shares[line.pk] = ALL
+        elif base := bases.get(key):
             shares[line.pk] = Fraction(back[key]) / Fraction(base)
         else:
             of = Fraction(line.quantity)

@@ -107,6 +107,27 @@ def test_what_comes_back_of_an_expired_code_comes_back_with_it_if_the_shop_was_a
     assert not list(proof.differences())
 
 
+def test_what_is_owed_of_an_expired_code_comes_back_when_the_shop_deletes_it_by_itself(account):
+    owed, over = ready(account, returns_expired=True), ready(account)
+    Redemption.objects.filter(pk__in=[owed.pk, over.pk]).update(state=State.EXPIRED)
+    for _time in range(2):
+        redemptions.deleted(account.store, [(owed.code, 0), (over.code, 0)])
+
+    assert (state(owed), state(over), balance(account)) == (State.RETURNED, State.EXPIRED, 150)
+    assert not list(proof.differences())
+
+
+def test_an_old_count_of_an_order_that_came_to_nothing_does_not_prove_that_a_code_was_used(account):
+    redemption = ready(account)
+    order = order_with(redemption)
+    redemptions.follow(account.store, [order.pk])
+    change(order, status="cancelled", is_paid=False)
+
+    redemptions.deleted(account.store, [(redemption.code, 1)])
+
+    assert (state(redemption), balance(account)) == (State.RETURNED, 250)
+
+
 def test_a_code_that_waits_in_an_unpaid_order_is_cleared_once_that_came_to_nothing(account):
     redemption = expired(account, 31)
     order = order_with(redemption, status="on-hold", is_paid=False)

@@ -78,6 +78,14 @@ def test_an_undone_refund_is_taken_from_the_customer_whom_the_guest_became(accou
         assert (balance(account), balance(theirs), redemption.returned) == (0, had, None)
         assert redemptions.came_back(redemption) == 0
 
+    # The person registers anew: what was taken again from the first account is known of the second one, too.
+    second = make_customer(account.store)
+    type(guest).objects.filter(pk__in=[guest.pk, registered.pk]).update(joined_to=second)
+    order.status = "refunded"
+    order.save()
+    test_parts.follow(order)
+    assert Account.objects.get(customer=second, unit=account.unit).balance == had + whole
+
 
 def test_given_back_on_the_day_on_which_it_was_given_back(account):
     redemption = ready(account)

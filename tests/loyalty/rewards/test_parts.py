@@ -82,6 +82,11 @@ def test_the_share_is_that_of_what_was_taken_off(store, account, django_assert_m
         with django_assert_max_num_queries(4):
             assert undone.share(order) == Fraction(share), (lines, refunds)
 
+    # A coin more than its lines, as where taxes are rounded for the whole order.
+    odd = order_with(redemption, CHAI, CUP, shipping_total=Decimal(0), total=Decimal("80.01"))
+    refund(odd, "80", ("Chai", 2, "60"), ("Cup", 1, "20"))
+    assert undone.share(odd) == 1
+
     unread = order_with(redemption)
     refund(unread, "20", lines_synced_at=None)
     assert undone.share(unread) == 0
