@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from unittest import mock
 
 from django.core import mail
 from django.db.models import F
@@ -172,7 +173,9 @@ def disabled(shop: Shop) -> int:
 def pass_a_minute(post: Post) -> None:
     """What the worker does in one minute by its schedules, and what the shop tells meanwhile."""
     Schedule.objects.update(next_run=F("next_run") - timedelta(minutes=1))
-    scheduler()
+    # It would close the connection, which is not its own here.
+    with mock.patch("django_q.scheduler.close_old_django_connections"):
+        scheduler()
     while queued := OrmQ.objects.order_by("pk").first():
         task = queued.task
         import_string(task["func"])(*task["args"], **task["kwargs"])
