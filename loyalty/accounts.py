@@ -20,7 +20,7 @@ def open_accounts(store: Store, customer_ids: Iterable[int], unit: str = Account
 
 def account_of(store: Store, customer: Customer) -> Account | None:
     """The points account of a person; a joined guest's is the customer's."""
-    return Account.objects.for_store(store).points().filter(customer_id=customer.joined_to_id or customer.pk).first()
+    return Account.objects.for_store(store).points().filter(customer_id=customer.person_id).first()
 
 
 def lock(store: Store, customer_ids: Iterable[int]) -> dict[int, Account]:

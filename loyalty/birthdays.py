@@ -36,9 +36,7 @@ class TooSoon(Exception):
 def enter(store: Store, customer: Customer, month: int, day: int, at: datetime) -> Birthday:
     """Note a customer's birthday; it may be changed once in twelve months. Raises TooSoon, and ValueError for a day that is in no year."""
     date(_LEAP, month, day)
-    customer = Customer.objects.select_for_update(no_key=True, of=("self",)).get(
-        pk=customer.joined_to_id or customer.pk
-    )
+    customer = Customer.objects.select_for_update(no_key=True, of=("self",)).get(pk=customer.person_id)
     row = Birthday.objects.filter(customer=customer).first()
     if row is None:
         return Birthday.objects.create(store=store, customer=customer, month=month, day=day, set_at=at)

@@ -17,7 +17,7 @@ CREDIT_MAILS = {READY_MAIL: "credit-code", FAILED_MAIL: "credit-failed", RETURNE
 def owner(redemption: Redemption) -> Customer:
     """Whose it is today: a guest's is the customer's whom the guest became."""
     customer = redemption.account.customer
-    return customer.joined_to or customer
+    return customer.person
 
 
 def tell(redemption: Redemption, kind: str, back: int | None = None, **also) -> None:

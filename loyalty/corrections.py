@@ -39,7 +39,7 @@ def tell(store: Store, entry_ids: Iterable[int]) -> None:
 
 
 def _draft(store, entry, left) -> outbox.Draft:
-    customer = entry.account.customer.joined_to or entry.account.customer
+    customer = entry.account.customer.person
     with translation.override(store.language_for(customer.language)):
         # How an order's points are worked out stands in the statement.
         why = [] if "base" in entry.rule else explaining.explain(entry)

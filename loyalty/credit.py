@@ -29,7 +29,7 @@ class Money(NamedTuple):
 
 def account_of(store: Store, customer: Customer) -> Account:
     """The customer's credit in the store's currency, opened if there was none; a joined guest's is the customer's."""
-    owner_id = customer.joined_to_id or customer.pk
+    owner_id = customer.person_id
     open_accounts(store, [owner_id], store.currency)
     return Account.objects.select_related("customer", "store").get(
         store=store, customer_id=owner_id, unit=store.currency
@@ -90,7 +90,7 @@ def _whole(redemption: Redemption) -> Lot | None:
 def tell(entry: LedgerEntry) -> None:
     """Write to the customer that there is more credit now."""
     account = entry.account
-    customer = account.customer.joined_to or account.customer
+    customer = account.customer.person
     language = account.store.language_for(customer.language)
     with translation.override(language):
         context = {

@@ -93,11 +93,10 @@ def codes(person: Person) -> Iterator[dict]:
     rows = Redemption.objects.for_store(person.store).filter(account__customer__in=person.customers)
     rows = rows.select_related("order", "gift__mail", "rest_of__gift__mail").order_by("pk")
     for row in rows.iterator(chunk_size=AT_ONCE):
-        gift = getattr(row.card, "gift", None)
         yield {
             "what": row.words, "state": row.state, "at": row.created_at, "expires_at": row.expires_at,
             "points": None if row.is_credit else row.points, "order": row.order and row.order.number,
-            "code": "" if gift and gift.is_with_recipient else row.code,
+            "code": "" if row.is_somebody_elses else row.code,
             "rest_of_a_gift_card": row.rest_of_id is not None,
         }  # fmt: skip
 

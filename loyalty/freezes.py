@@ -20,7 +20,7 @@ from .models import Freeze
 
 def of(store: Store, customer: Customer) -> Freeze | None:
     """The one that holds now."""
-    found = Freeze.objects.for_store(store).of(customer.joined_to_id or customer.pk).current()
+    found = Freeze.objects.for_store(store).of(customer.person_id).current()
     return found.order_by("pk").first()
 
 
@@ -41,7 +41,7 @@ def shown(store: Store, customer: Customer) -> dict | None:
 @transaction.atomic
 def place(store: Store, customer: Customer, reason: str, note: str, by: User, at: datetime) -> tuple[Freeze, bool]:
     """Freeze a customer's accounts from now on; returns the row and whether it is new. Records `account.frozen`."""
-    customer = customer.joined_to or customer
+    customer = customer.person
     # Whoever takes a reward at this moment is done before, or finds it frozen.
     lock_all(store, [customer.pk])
     if row := of(store, customer):
@@ -57,7 +57,7 @@ def place(store: Store, customer: Customer, reason: str, note: str, by: User, at
 @transaction.atomic
 def lift(store: Store, customer: Customer, by: User, at: datetime) -> int:
     """End what holds a customer's accounts; returns how many rows that were. Records `account.unfrozen`."""
-    customer = customer.joined_to or customer
+    customer = customer.person
     lock_all(store, [customer.pk])
     rows = list(Freeze.objects.for_store(store).of(customer.pk).current().order_by("pk"))
     for row in rows:

@@ -125,7 +125,7 @@ def tell_undelivered(store: Store, at: datetime) -> int:
     useful = [gift for gift in lost if gift.redemption.state == Redemption.State.READY]
     for gift in useful:
         customer = gift.redemption.account.customer
-        _tell(gift, UNDELIVERED_MAIL, customer.joined_to or customer)
+        _tell(gift, UNDELIVERED_MAIL, customer.person)
     Gift.objects.filter(pk__in=[gift.pk for gift in lost]).update(told=True)
     return len(useful)
 

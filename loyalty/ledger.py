@@ -21,8 +21,7 @@ from .returning import give_back, settle, spent
 
 __all__ = [
     "MOST_POINTS", "InsufficientPoints", "Kind", "Posting", "adjust", "earn", "erasing", "expire", "give_back", "join", "lock",
-    "open_accounts", "post", "post_many", "redeem", "release", "settle",
-    "spent",
+    "open_accounts", "post", "post_many", "redeem", "release", "settle", "spent",
 ]  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def membership(program: Program, customers: Iterable[Customer | int] | QuerySet)
 
 def require(program: Program, customer: Customer) -> None:
     """Raises NotAMember: what only members may do (spend points, take a reward) asks here first."""
-    if not membership(program, [customer.joined_to_id or customer.pk]).is_member:
+    if not membership(program, [customer.person_id]).is_member:
         raise NotAMember(f"{customer} takes no part in {program}")
 
 
@@ -201,7 +201,7 @@ def _forfeit(store, row) -> bool:
 
 def _lock(customer) -> Customer:
     """Whoever else changes this customer's part waits."""
-    return Customer.objects.select_for_update(no_key=True, of=("self",)).get(pk=customer.joined_to_id or customer.pk)
+    return Customer.objects.select_for_update(no_key=True, of=("self",)).get(pk=customer.person_id)
 
 
 def _tell(store, type, rows, at):

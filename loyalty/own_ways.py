@@ -11,7 +11,7 @@ from crm.orders.models import Customer
 from crm.reviews import invitations
 from crm.stores import formats
 
-from . import birthdays, explaining, occasions, profiles, referrals, sharing, ways
+from . import birthdays, days, explaining, occasions, profiles, referrals, sharing, sign_ups, ways
 from .models import Birthday, LedgerEntry, Occasion, Program
 from .ways import Way
 
@@ -19,7 +19,7 @@ Kind = Occasion.Kind
 # More than three reminders are a reproach.
 MOST_ITEMS = 3
 # What is given once, and the key by which `occasions` knows it.
-ONCE = {Kind.SIGN_UP: "1", Kind.PROFILE: profiles.KEY, Kind.SOCIAL_SHARE: sharing.KEY}
+ONCE = {Kind.SIGN_UP: sign_ups.KEY, Kind.PROFILE: profiles.KEY, Kind.SOCIAL_SHARE: sharing.KEY}
 
 
 @dataclass
@@ -82,7 +82,7 @@ def _occasions(person) -> Iterator[Way]:
     if occasion := worth.get(Kind.SOCIAL_SHARE):
         done = _("Done") if Kind.SOCIAL_SHARE in had else ""
         yield Way(_said(Kind.SOCIAL_SHARE), explaining.points(occasion.points), "", f"{person.page}#share", done)
-    # Whoever reads this has joined, and points for it come then or not at all.
+    # Whoever reads this has joined; the points for it come with the first paid order, by themselves.
     if Kind.SIGN_UP in had:
         yield Way(_("Join"), explaining.points(worth[Kind.SIGN_UP].points), done=_("Done"))
 
@@ -116,7 +116,8 @@ def _opinions(person, worth) -> Iterator[Way]:
 
 def _this_month(person, kind) -> int:
     """How often it was rewarded in this month of the store's calendar."""
-    first = person.at.astimezone(person.program.store.zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    store = person.program.store
+    first = days.midnight(store, person.at.astimezone(store.zone).date().replace(day=1))
     # Nothing is rewarded before it is done.
     entries = LedgerEntry.objects.filter(account__in=person.accounts, kind=LedgerEntry.Kind.EARN, created_at__gte=first)
     entries = entries.filter(cause__startswith=occasions.cause(kind, ""))

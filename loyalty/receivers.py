@@ -55,7 +55,7 @@ def enrol_buyers(events):
     for store, group in _by_store(events):
         if program := programs.of(store):
             paid = [
-                (event.customer.joined_to_id or event.customer_id, event.occurred_at)
+                (event.customer.person_id, event.occurred_at)
                 for event in group
                 if event.customer and event.occurred_at >= program.starts_at
             ]

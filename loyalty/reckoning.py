@@ -156,7 +156,7 @@ def amounts_of(order: Order) -> Amounts:
 def owner_of(order: Order) -> int | None:
     """The key of the customer who gets an order's points: a joined guest's go to the registered customer."""
     customer = order.customer
-    return (customer.joined_to_id or customer.pk) if customer else None
+    return customer.person_id if customer else None
 
 
 def placed(order: Order) -> datetime:

@@ -96,7 +96,7 @@ def token(reward: Reward, customer: Customer, points: int | None = None) -> str:
 
 def last_of(redemptions: QuerySet[Redemption], customer: Customer) -> int:
     """The newest of them that is the customer's; 0 for none."""
-    theirs = redemptions.filter(account__customer=customer.joined_to_id or customer.pk)
+    theirs = redemptions.filter(account__customer=customer.person_id)
     return theirs.aggregate(last=Max("pk"))["last"] or 0
 
 
@@ -139,7 +139,7 @@ def redeem(
     `gift` says whom a gift card is for. Raises CannotRedeem, with nothing changed.
     """
     at = at or now()
-    customer = customer.joined_to or customer
+    customer = customer.person
     ledger.open_accounts(store, [customer.pk])
     if Reward.objects.for_store(store).filter(pk=reward_id, kind=Reward.Kind.STORE_CREDIT).exists():
         ledger.open_accounts(store, [customer.pk], store.currency)

@@ -22,7 +22,7 @@ from crm.orders.models import Customer, Order
 from crm.shipping.models import Shipment
 from crm.stores.models import Store, User
 
-from . import ledger, members, programs
+from . import days, ledger, members, programs
 from .ledger import Kind, Posting
 from .models import Referral, ReferralCode, ReferralTerms, Sighting
 from .reckoning import VOID
@@ -80,7 +80,7 @@ def member_of(store: Store, code: str) -> Customer | None:
     program = programs.of(store)
     if found is None or program is None:
         return None
-    owner = found.customer.joined_to or found.customer
+    owner = found.customer.person
     return owner if members.membership(program, [owner]).is_member else None
 
 
@@ -260,7 +260,7 @@ def _reward(terms, pk, at) -> bool:
     if referral.state != State.DELIVERED or referral.order is None or referral.order.customer is None:
         return False
     _take_delivery(terms, referral, at)
-    member = referral.member.joined_to or referral.member
+    member = referral.member.person
     # Two friends of one member are rewarded one after the other, so that the cap holds.
     Customer.objects.select_for_update(no_key=True, of=("self",)).get(pk=member.pk)
     if referral.state != State.DELIVERED or referral.due_at is None or referral.due_at > at:
@@ -280,13 +280,13 @@ def _reward(terms, pk, at) -> bool:
 
 def rewarded_this_year(terms: ReferralTerms, members: Iterable[Customer], at: datetime) -> int:
     """Friends of these in this year of the store's calendar."""
-    zone = terms.program.store.zone
-    new_year = at.astimezone(zone).replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    store = terms.program.store
+    new_year = days.midnight(store, at.astimezone(store.zone).date().replace(month=1, day=1))
     return Referral.objects.filter(member__in=members, state=State.REWARDED, rewarded_at__gte=new_year).count()
 
 
 def _pay(terms, referral, member, at):
-    store, friend = referral.store, referral.order.customer.joined_to or referral.order.customer
+    store, friend = referral.store, referral.order.customer.person
     referral.state, referral.rewarded_at = State.REWARDED, at
     members_too = members.membership(terms.program, [friend])
     if not members_too.has_left and terms.friend_points:

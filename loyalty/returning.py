@@ -110,7 +110,7 @@ def _out(entry: LedgerEntry, account: Account, cause: str) -> list[tuple[LedgerE
 
 def _theirs(account: Account) -> QuerySet[Account]:
     """The accounts of the person: that of a guest, of the customer whom the guest became, and of those who became the same since."""
-    person = account.customer.joined_to_id or account.customer_id
+    person = account.customer.person_id
     family = Q(customer=person) | Q(customer__joined_to=person)
     return Account.objects.filter(family, store=account.store_id, unit=account.unit)
 

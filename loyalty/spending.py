@@ -63,7 +63,7 @@ def spend(
     Raises CannotRedeem, with nothing changed.
     """
     at = at or now()
-    customer, currency = customer.joined_to or customer, store.currency
+    customer, currency = customer.person, store.currency
     account = credit.account_of(store, customer)
     # Whoever else spends of this account waits here, the second click of a double click among them.
     account = lock_all(store, [customer.pk])[customer.pk, currency]

@@ -197,7 +197,7 @@ def for_mail(store: Store, customer: Customer | None, order: Order | None) -> di
     program = Program.objects.for_store(store).select_related("store").first()
     if program is None or customer is None:
         return {}
-    owner_id = customer.joined_to_id or customer.pk
+    owner_id = customer.person_id
     balance = Account.objects.points().filter(customer_id=owner_id).values_list("balance", flat=True).first() or 0
     earned = 0
     if order is not None:
@@ -248,8 +248,8 @@ def losses(request) -> list[str]:
     unused = Redemption.objects.for_store(request.store).filter(account__customer__in=request.customers)
     unused = unused.exclude(code="").filter(state=Redemption.State.READY)
     # What somebody was given is theirs, and nobody loses it.
-    cards = [row.card for row in unused.select_related("gift__mail", "rest_of__gift__mail")]
-    if codes := sum(not (hasattr(card, "gift") and card.gift.is_with_recipient) for card in cards):
+    unused = unused.select_related("gift__mail", "rest_of__gift__mail")
+    if codes := sum(not row.is_somebody_elses for row in unused):
         said.append(
             ngettext(
                 "%(codes)s code that is not used: no longer shown here, though it works in the shop",

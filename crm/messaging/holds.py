@@ -85,7 +85,7 @@ def is_held(store_id: int, customer_id: int | None, email: str, at: datetime) ->
 
 def open_of(store: Store, customer: Customer, at: datetime) -> list[Hold]:
     """The open problems of a customer, and of anybody of this address in the store; the oldest first."""
-    whose = Q(customer=customer.joined_to_id or customer.pk)
+    whose = Q(customer=customer.person_id)
     if customer.email:
         whose |= Q(customer__email=customer.email)
     return list(Hold.objects.for_store(store).active(at).filter(whose).order_by("placed_at", "pk"))
@@ -111,7 +111,7 @@ def for_staff(store: Store, customer: Customer | None, order: Order | None) -> d
     """`{holds}`: the open problems of a customer, beside them on staff's pages."""
     if customer is None:
         return None
-    found = Hold.objects.for_store(store).active(timezone.now()).filter(customer=customer.joined_to_id or customer.pk)
+    found = Hold.objects.for_store(store).active(timezone.now()).filter(customer=customer.person_id)
     return {"holds": holds} if (holds := list(found.order_by("placed_at")[:10])) else None
 
 

@@ -66,9 +66,7 @@ def _problem(shipment, store, at) -> holds.Problem | None:
     if not began:
         return None
     customer = shipment.order.customer
-    return holds.Problem(
-        customer.joined_to_id or customer.pk, _reason(shipment.pk), min(began), ends_at=max(began) + PATIENCE
-    )
+    return holds.Problem(customer.person_id, _reason(shipment.pk), min(began), ends_at=max(began) + PATIENCE)
 
 
 def _reason(pk):

@@ -6,7 +6,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.lookups import IsNull
-from django.http import Http404
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -126,21 +125,18 @@ class AccountAdmin(Freezing, ReadOnlyAdmin):
 
     @action(description=_("Adjust"), url_path="adjust", permissions=["adjust"], icon="edit")
     def adjust(self, request, object_id):
-        account = self.get_object(request, object_id)
-        if account is None:
-            raise Http404
-        page = reverse(f"admin:loyalty_{self.opts.model_name}_change", args=[account.pk])
+        account = self._account(request, object_id)
         form = self.adjust_form(request.POST or None, initial={"cause": uuid.uuid4()})
         form.unit = account.unit
         if request.method == "POST" and form.is_valid() and self._adjusted(request, account, form):
-            return redirect(page)
+            return redirect(self._page(account))
         context = self.admin_site.each_context(request) | {
             "title": self.adjust_title,
             "opts": self.opts,
             "form": form,
             "account": account,
             "balance": units.shown(account.balance, account.unit),
-            "back": page,
+            "back": self._page(account),
         }
         return render(request, f"admin/loyalty/{self.opts.model_name}/adjust.html", context)
 

@@ -387,6 +387,12 @@ class Redemption(models.Model):
         return self.expires_at is not None and self.expires_at < at
 
     @property
+    def is_somebody_elses(self) -> bool:
+        """Whether it belongs to a gift card that its recipient has: it is money, and theirs. No query if the card's gift was fetched with its mail."""
+        gift = getattr(self.card, "gift", None)
+        return bool(gift and gift.is_with_recipient)
+
+    @property
     def card(self) -> "Redemption":
         """The gift card that this is the rest of, or itself."""
         return self.rest_of or self

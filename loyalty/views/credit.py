@@ -59,6 +59,6 @@ def balance(request, slug):
 
 def _spendable(request, accounts) -> str:
     """What a code can be made of: credit of this very customer, in the currency that the shop sells in."""
-    owner, currency = request.customer.joined_to_id or request.customer.pk, request.store.currency
+    owner, currency = request.customer.person_id, request.store.currency
     found = [account.balance for account in accounts if (account.customer_id, account.unit) == (owner, currency)]
     return f"{units.money(found[0], currency):f}" if found and found[0] > 0 else ""

@@ -11,6 +11,7 @@ from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter
 
 from ..models import Category, Coupon, Product
+from ..models.mirrored import on_the_web
 from .parts import MirrorInline, money_column
 
 
@@ -47,17 +48,15 @@ class ProductAdmin(ReadOnlyAdmin):
 
     @display(description="")
     def picture(self, product):
-        if not product.image_url.startswith(("https://", "http://")):
+        if not (url := on_the_web(product.image_url)):
             return ""
-        return format_html(
-            '<img src="{}" alt="" width="40" height="40" loading="lazy" style="border-radius:6px">', product.image_url
-        )
+        return format_html('<img src="{}" alt="" width="40" height="40" loading="lazy" style="border-radius:6px">', url)
 
     @display(description=_("Page in the shop"))
     def page(self, product):
-        if not product.permalink.startswith(("https://", "http://")):
+        if not product.page:
             return "—"
-        return format_html('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>', product.permalink)
+        return format_html('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>', product.page)
 
     @display(description=_("Categories"))
     def categories_shown(self, product):

@@ -63,6 +63,15 @@ class Customer(Mirrored):
             ),
         ]
 
+    @property
+    def person(self) -> "Customer":
+        """The row that stands for the person: of a joined guest the registered customer's, whose points and orders these are."""
+        return self.joined_to or self
+
+    @property
+    def person_id(self) -> int:
+        return self.joined_to_id or self.pk
+
     def __str__(self):
         if self.erased_at:
             return gettext("Erased (%(number)s)") % {"number": self.pk}

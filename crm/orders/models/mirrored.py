@@ -32,3 +32,8 @@ class Mirrored(models.Model):
 
     class Meta:
         abstract = True
+
+
+def on_the_web(url: str) -> str:
+    """An address that may stand in a link or a picture, or nothing: `javascript:` is an address, too."""
+    return url if url.startswith(("https://", "http://")) else ""

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..fields import MoneyField
 from .customers import Customer
-from .mirrored import Mirrored, MirroredQuerySet
+from .mirrored import Mirrored, MirroredQuerySet, on_the_web
 from .products import Product
 
 
@@ -125,8 +125,7 @@ class LineItem(models.Model):
     @property
     def picture(self) -> str:
         """The address of a picture of what was bought, or nothing."""
-        url = self.image_url or (self.product.image_url if self.product else "")
-        return url if url.startswith(("https://", "http://")) else ""
+        return on_the_web(self.image_url or (self.product.image_url if self.product else ""))
 
 
 class Refund(models.Model):

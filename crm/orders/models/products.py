@@ -3,7 +3,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import MoneyField
-from .mirrored import Mirrored
+from .mirrored import Mirrored, on_the_web
 
 
 class Category(Mirrored):
@@ -64,10 +64,9 @@ class Product(Mirrored):
     @property
     def page(self) -> str:
         """The address of its page in the shop, or nothing."""
-        return self.permalink if self.permalink.startswith(("https://", "http://")) else ""
+        return on_the_web(self.permalink)
 
     @property
     def picture(self) -> str:
         """The address of its picture in the shop, of a variation without one its product's, or nothing."""
-        url = self.image_url or (self.parent.image_url if self.parent else "")
-        return url if url.startswith(("https://", "http://")) else ""
+        return on_the_web(self.image_url or (self.parent.image_url if self.parent else ""))
