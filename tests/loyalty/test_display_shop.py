@@ -23,9 +23,13 @@ def shop(live_server):
         yield demo
 
 
+def simple_product(shop):
+    return next(p for p in shop.shop.rows["products"].values() if p["type"] == "simple" and p["price"])
+
+
 def test_product_and_thank_you_page_say_what_is_earned_and_what_one_has(page, shop):
     person = next(c for c in shop.shop.rows["customers"].values() if c["role"] == "customer")
-    product = next(p for p in shop.shop.rows["products"].values() if p["type"] == "simple" and p["price"])
+    product = simple_product(shop)
     earned = int(float(product["price"]))
     make_account(
         Customer.objects.create(store_id=ShopDisplay.objects.get().store_id, woo_id=person["id"], email=person["email"]), 1240
@@ -54,3 +58,46 @@ def test_a_page_shows_nothing_when_nobody_answers(page, shop):
 
     assert page.get_by_role("heading", name="Checkout").is_visible()
     assert not page.locator("[data-postpurchase]").is_visible()
+
+
+# What WooCommerce's blocks keep of a cart: amounts in minor units, as text; nothing before the shop was asked.
+CART_OF_BLOCKS = """
+    const item = (id, line_total) => ({id, totals: {line_total, line_total_tax: "0", currency_minor_unit: 2}});
+    const sums = {total_shipping: null, total_shipping_tax: null, currency_minor_unit: 2};
+    const listeners = [];
+    let cart = {items: [], fees: [], totals: sums}, asked = false;
+    window.wp = {data: {
+        select: name => name === "wc/store/cart"
+            ? {getCartData: () => cart, hasFinishedResolution: () => asked}
+            : undefined,
+        subscribe: listener => listeners.push(listener),
+    }};
+    window.tell = (totals, fees = []) => {
+        cart = {items: totals.map((total, place) => item(7 + place, total)), fees, totals: sums};
+        listeners.forEach(listener => listener());
+    };
+    window.answer = () => { asked = true; };
+"""
+
+
+def test_a_cart_made_of_blocks_says_what_is_earned_as_it_changes(page, shop):
+    page.add_init_script(CART_OF_BLOCKS)
+    page.goto(f"{shop.url}/checkout/?product={simple_product(shop)['id']}")
+    page.evaluate(f"""
+        document.querySelector('[data-postpurchase]').remove();
+        const element = document.createElement('p');
+        Object.assign(element.dataset, {{cart: '', lines: '7:40.0000:0', postpurchase: '{shop.points.address}'}});
+        document.body.append(element);
+    """)
+    shown = page.locator("[data-postpurchase]")
+    shown.get_by_text("You will earn 40 points.", exact=True).wait_for()
+
+    page.evaluate("tell([])")  # the blocks draw themselves before they know the cart
+    assert shown.is_visible()
+    page.evaluate("answer(); tell(['4000', '2599'])")
+    shown.get_by_text("You will earn 65 points.", exact=True).wait_for()
+    discount = "{totals: {total: '-1000', total_tax: '0', currency_minor_unit: 2}}"
+    page.evaluate(f"tell(['4000', '2599'], [{discount}])")
+    shown.get_by_text("You will earn 55 points.", exact=True).wait_for()
+    page.evaluate("tell([])")
+    shown.wait_for(state="hidden")

@@ -32,7 +32,11 @@
 
   function fill(element) {
     var data = element.dataset;
-    if (!data.lines && !data.token) return;
+    if (!data.lines && !data.token) {
+      asked.delete(element);
+      element.hidden = true;
+      return;
+    }
     var values = parameters(data);
     var key = [data.postpurchase, values, data.token].join();
     if (asked.get(element) === key) return;
@@ -71,9 +75,38 @@
     });
   }
 
+  function blocks() {
+    // A cart made of blocks tells of changes by its store alone; money is in minor units there, as text.
+    var data = window.wp && window.wp.data, name = "wc/store/cart", cart = data && data.select && data.select(name);
+    if (!cart || !cart.getCartData) return;
+    function line(what, net, tax, totals) {
+      var unit = Math.pow(10, totals.currency_minor_unit);
+      return [what, (net / unit).toFixed(4), (tax / unit).toFixed(4)].join(":");
+    }
+    data.subscribe(function () {
+      // Before it has asked the shop it looks empty.
+      if (!cart.hasFinishedResolution("getCartData")) return;
+      var now = cart.getCartData(), sums = now.totals;
+      var lines = now.items.map(function (item) { return line(item.id, item.totals.line_total, item.totals.line_total_tax, item.totals); });
+      if (lines.length) lines.push(line("shipping", sums.total_shipping, sums.total_shipping_tax, sums));
+      now.fees.forEach(function (fee) {
+        var net = fee.totals.total;
+        lines.push(line(net < 0 ? "0" : "fees", net, fee.totals.total_tax, fee.totals));
+      });
+      document.querySelectorAll("[data-postpurchase][data-cart]").forEach(function (element) {
+        element.dataset.lines = lines.join();
+      });
+    }, name);
+  }
+
+  function listen() {
+    variations();
+    blocks();
+  }
+
   look();
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", variations);
-  else variations();
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", listen);
+  else listen();
   // Carts draw themselves anew when a quantity changes.
   new MutationObserver(look).observe(document.documentElement, {
     childList: true, subtree: true, attributes: true, attributeFilter: ["data-lines", "data-token"]
