@@ -216,6 +216,21 @@ def test_every_page_fits_a_small_telephone_and_large_text_and_can_be_heard(peopl
     assert not wrong, "\n".join(wrong)
 
 
+def test_on_a_telephone_the_menu_stays_under_the_thumb_and_covers_nothing(people):
+    for language, width in (("en", 320), ("hi", 360), ("mr", 320)):
+        page = people(language, width)["member"]
+        page.goto("/s/masala/")
+        menu, entries = page.locator("header nav"), page.locator("header nav a").all()
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+
+        frame, boxes = menu.bounding_box(), [entry.bounding_box() for entry in entries]
+        assert frame["y"] + frame["height"] == 800 and 44 <= frame["height"] < 90, (language, frame)
+        assert len(boxes) >= 4 and all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+        assert not page.evaluate("[...document.querySelectorAll('header nav a')].some(a => a.scrollWidth > a.clientWidth)")
+        end = page.locator("footer").bounding_box()
+        assert end["y"] + end["height"] <= frame["y"], (language, end, frame)
+
+
 def test_what_was_typed_wrong_is_said_at_its_field(people, member):
     pages, wrong = people(), []
     for who, path, button, field, typed in [
