@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.db.models.functions import TruncDate, TruncWeek
 from django.urls import reverse
@@ -20,7 +21,7 @@ from crm.stores import formats
 from crm.stores.models import Membership, Store
 from crm.stores.staff import has_role
 from crm.woocommerce.models import Incident, Push
-from loyalty.models import Account
+from loyalty.models import Account, Adjustment, Referral
 from support.models import Ticket
 
 WEEKS = 12
@@ -67,7 +68,11 @@ def context(request, context):
     if store:
         context["dashboard"] = draw(store, stores, timezone.now())
         if has_role(request.user, {Membership.Role.OWNER}, store.pk):
-            context["dashboard"].figures[:0] = [*shop_trouble(store), *push_figures(store)]
+            context["dashboard"].figures[:0] = [
+                *shop_trouble(store),
+                *push_figures(store),
+                *decision_figures(store),
+            ]
     return context
 
 
@@ -125,6 +130,32 @@ def push_figures(store: Store) -> list[Figure]:
             f"{reverse('admin:woocommerce_push_changelist')}?state__exact=parked&store__id__exact={store.pk}",
             alarm=True,
         )
+    ]
+
+
+def decision_figures(store: Store) -> list[Figure]:
+    """What customers wait for until an owner says yes or no; nothing where there is none."""
+    asked = Adjustment.objects.for_store(store).filter(state=Adjustment.State.WAITING)
+    odd = Referral.objects.for_store(store).undecided()
+    looks = _("Something looks odd: nobody is rewarded before you have looked")
+    found = [
+        (
+            _("Adjustments to decide on"),
+            asked,
+            _("Points or store credit that wait for an owner"),
+            "state__exact=waiting",
+        ),
+        (_("Invited friends to decide on"), odd, looks, "decide=yes"),
+    ]
+    return [
+        Figure(
+            label,
+            formats.number(count),
+            note,
+            f"{reverse(admin_urlname(rows.model._meta, 'changelist'))}?{wanted}&store__id__exact={store.pk}",
+        )
+        for label, rows, note, wanted in found
+        if (count := rows.count())
     ]
 
 

@@ -4,9 +4,19 @@ from decimal import Decimal
 import pytest
 
 from crm.woocommerce.models import Incident, Push
+from loyalty.models import Adjustment
 from postpurchase import dashboard
 from support import tickets
-from tests.factories import NOW, make_customer, make_order, make_staff, make_store, make_ticket
+from tests.factories import (
+    NOW,
+    make_account,
+    make_customer,
+    make_order,
+    make_referral,
+    make_staff,
+    make_store,
+    make_ticket,
+)
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 6, 18, 12, tzinfo=UTC)  # a Thursday
@@ -104,6 +114,27 @@ def test_owners_see_what_could_not_be_written_into_the_shop(client, store, role,
     assert [figure.value for figure in found] == (["2"] if shown else [])
     if shown:
         assert client.get(found[0].href).context["cl"].result_count == 2
+
+
+@pytest.mark.parametrize(("role", "shown"), [("owner", True), ("agent", False)])
+def test_owners_see_what_waits_for_their_decision(client, store, role, shown):
+    member, asker = make_customer(store), make_staff(store)
+    account = make_account(member)
+    for state in ("waiting", "waiting", "refused"):
+        Adjustment.objects.create(store=store, account=account, points=5, reason="Late", state=state, asked_by=asker)
+    make_referral(member, flags=["phone"], state="delivered")
+    make_referral(member, flags=["phone"], decided_at=NOW)
+    make_referral(member)
+    client.force_login(make_staff(store, role))
+
+    figures = client.get("/admin/").context["dashboard"].figures
+
+    found = {figure.label: figure for figure in figures if figure.label.endswith("to decide on")}
+    assert {label: figure.value for label, figure in found.items()} == (
+        {"Adjustments to decide on": "2", "Invited friends to decide on": "1"} if shown else {}
+    )
+    for figure in found.values():
+        assert str(client.get(figure.href).context["cl"].result_count) == figure.value
 
 
 def test_trouble_with_the_shop_comes_first_and_to_owners_alone(client, store):

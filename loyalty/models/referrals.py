@@ -165,6 +165,11 @@ class Referral(models.Model):
     def __str__(self):
         return self.friend_email
 
+    @property
+    def is_undecided(self) -> bool:
+        """As `undecided()` asks it of many."""
+        return bool(self.flags) and self.decided_at is None and self.state in self.UNDER_WAY
+
 
 class Sighting(models.Model):
     """From where a member acted in the portal, hashed; compared with friends', and forgotten after 90 days."""

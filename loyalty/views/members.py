@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from crm.portal.access import customer_required, with_store
 from crm.stores import formats, links
 
-from .. import birthdays, expiry, members, occasions, profiles, programs, reaching, referrals, sharing
+from .. import birthdays, expiry, friends, members, occasions, profiles, programs, reaching, referrals, sharing
 from ..forms import BirthdayForm, FriendForm
 from ..models import Account, Birthday, Member, Occasion, Referral
 
@@ -154,7 +154,7 @@ def _membership_page(request, form=None, status=200):
             "terms": terms,
             "link": address,
             "invite_links": sharing.links(store, address) if address else [],
-            "friends": referrals.friends(customers) if terms else [],
+            "friends": friends.of(customers) if terms else [],
             "profile": profile,
             "missing": profiles.missing(request.customer, row) if profile else [],
             "share": share,

@@ -154,6 +154,7 @@ def test_friends_are_shown_by_how_far_they_are_with_a_link_to_share(client, stor
         "invited": {}, "delivered": {}, "lapsed": {}, "rewarded": {"rewarded_at": timezone.now()}, "declined": {"reason": "too_small"},
     }.items():  # fmt: skip
         make_referral(member, state=state, **fields)
+    make_referral(member, state="delivered", flags=["phone"])
 
     response = client.get(MEMBERSHIP)
 
@@ -163,5 +164,7 @@ def test_friends_are_shown_by_how_far_they_are_with_a_link_to_share(client, stor
     shared = re.findall(r'href="(https://wa\.me/[^"]+)"', page)[0]
     assert link.rsplit("/", 2)[1] in shared and 'rel="noopener noreferrer"' in page
     text = words(response)
-    assert re.search("Under way 2 .* Rewarded 1 .* Not counted 2 ", text)
+    assert re.search("Under way 3 .* Rewarded 1 .* Not counted 2 ", text)
     assert "Not counted: the first order was too small" in text
+    assert text.count("The order has arrived; the shop looks at it before points come") == 1
+    assert text.count("The order has arrived; points come when it can no longer be sent back") == 1
