@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.db.models.functions import TruncDate, TruncWeek
 from django.urls import reverse
@@ -143,18 +142,19 @@ def decision_figures(store: Store) -> list[Figure]:
             _("Adjustments to decide on"),
             asked,
             _("Points or store credit that wait for an owner"),
+            "adjustment",
             "state__exact=waiting",
         ),
-        (_("Invited friends to decide on"), odd, looks, "decide=yes"),
+        (_("Invited friends to decide on"), odd, looks, "referral", "decide=yes"),
     ]
     return [
         Figure(
             label,
             formats.number(count),
             note,
-            f"{reverse(admin_urlname(rows.model._meta, 'changelist'))}?{wanted}&store__id__exact={store.pk}",
+            f"{reverse(f'admin:loyalty_{name}_changelist')}?{wanted}&store__id__exact={store.pk}",
         )
-        for label, rows, note, wanted in found
+        for label, rows, note, name, wanted in found
         if (count := rows.count())
     ]
 
