@@ -26,4 +26,6 @@ class WooCommerceConfig(AppConfig):
         eraser(erasing.pushes, 40, copies=True)
         schedules.every(5, "poll the shops", "crm.woocommerce.tasks.poll")
         schedules.every(15, "look after the webhooks", "crm.woocommerce.tasks.look_after_webhooks")
-        schedules.every(24 * 60, "compare with the shops", "crm.woocommerce.tasks.compare")
+        # Each hour: it is night somewhere.
+        schedules.every(60, "compare with the shops", "crm.woocommerce.tasks.compare")
+        schedules.every(24 * 60, "forget old syncs", "crm.woocommerce.tasks.forget")

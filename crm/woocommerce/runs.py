@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.utils import timezone
 
 from crm.stores.models import Store
@@ -23,6 +23,10 @@ EXTENT: dict[str, int] = {Mode.CHANGES: 0, Mode.COMPARE: 1, Mode.FULL: 2}
 # How often the counts of a run that goes on are written, in seconds.
 NOTED_EVERY = 1.0
 COUNTS = ("read", "written", "kept_aside", "page")
+# Comparisons begin in these hours by the shop's clock, when it has the fewest visitors.
+NIGHT = range(3, 6)
+# A machine that is switched off at night compares by day.
+LONGEST = timedelta(hours=36)
 
 
 def ask(store: Store, mode: str, at: datetime) -> tuple[SyncRun, bool]:
@@ -42,6 +46,23 @@ def wanted(stores: Iterable[int]) -> dict[int, str]:
     for store_id, mode in waiting.values_list("store_id", "mode"):
         modes[store_id] = max(mode, modes.get(store_id, mode), key=lambda mode: EXTENT[mode])
     return modes
+
+
+def due_for_comparison(at: datetime) -> list[Store]:
+    """The stores to compare now: where it is night and none was begun in it yet, and those that have gone without for longer than a night."""
+    last = dict(SyncRun.objects.filter(mode=Mode.COMPARE).values_list("store").annotate(Max("asked_at")))
+    return [store for store in Store.objects.connected() if _is_due_for_comparison(store, last.get(store.pk), at)]
+
+
+def _is_due_for_comparison(store: Store, asked_at: datetime | None, at: datetime) -> bool:
+    # The first import is as good as one.
+    last = max(filter(None, [asked_at, store.connected_at]), default=None)
+    if last is None or at - last >= LONGEST:
+        return True
+    local = at.astimezone(store.zone)
+    # Where an hour comes twice, the night begins with the first.
+    begin = local.replace(hour=NIGHT.start, minute=0, second=0, microsecond=0, fold=0)
+    return local.hour in NIGHT and last < begin.astimezone(UTC)
 
 
 @transaction.atomic

@@ -26,9 +26,12 @@ def poll() -> None:
 
 
 def compare() -> None:
-    for store in Store.objects.connected():
+    for store in runs.due_for_comparison(timezone.now()):
         # On record, so that a poll which is at it just now puts it off and not away until the next night.
         ask_for_sync(store, SyncState.Mode.COMPARE)
+
+
+def forget() -> None:
     runs.forget_old(timezone.now())
 
 

@@ -1,7 +1,11 @@
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django_q.models import OrmQ
 
 from crm.orders.models import Order
@@ -10,7 +14,7 @@ from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.models import Drift, SyncRun, SyncState
 from crm.woocommerce.sync import Mode
 from postpurchase.demo.web import Response
-from tests.factories import NOW
+from tests.factories import NOW, make_store
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +125,58 @@ def test_the_poll_takes_along_what_waits(imported):
     tasks.poll()
 
     assert [task.task["args"] for task in OrmQ.objects.all()] == [(imported.pk, "full")]
+
+
+def test_shops_are_compared_in_their_own_night_and_once(db):
+    kolkata, paris = (
+        make_store(timezone=zone, connected_at=NOW - timedelta(days=90)) for zone in ("Asia/Kolkata", "Europe/Paris")
+    )
+    begun = defaultdict(list)
+    # The clocks of Paris go back from three to two in the third night.
+    start = datetime(2026, 10, 22, 18, 40, tzinfo=UTC)
+    for store in (kolkata, paris):
+        SyncRun.objects.create(
+            store=store, mode="compare", outcome="done", asked_at=start, started_at=start, finished_at=start
+        )
+
+    for hour in range(72):
+        with time_machine.travel(start + timedelta(hours=hour), tick=False):
+            tasks.compare()
+        for run in SyncRun.objects.waiting():
+            begun[run.store_id].append(f"{run.asked_at.astimezone(run.store.zone):%d %H:%M}")
+        SyncRun.objects.waiting().update(outcome="done", started_at=F("asked_at"), finished_at=F("asked_at"))
+
+    assert begun == {
+        kolkata.pk: ["23 03:10", "24 03:10", "25 03:10"],
+        paris.pk: ["23 03:40", "24 03:40", "25 03:40"],
+    }
+
+
+def test_the_hour_that_comes_twice_is_one_night(db):
+    store = make_store(timezone="Europe/Kyiv", connected_at=datetime(2026, 10, 24, 9, tzinfo=UTC))
+    # Its clocks go back from four to three at one o'clock UTC.
+    for minute, due in [(-61, []), (-59, [store]), (-1, [store]), (1, [store])]:
+        assert runs.due_for_comparison(datetime(2026, 10, 25, 1, tzinfo=UTC) + timedelta(minutes=minute)) == due
+    runs.ask(store, Mode.COMPARE, datetime(2026, 10, 25, 0, 30, tzinfo=UTC))
+
+    for hour in range(8):
+        assert runs.due_for_comparison(datetime(2026, 10, 25, 1 + hour, 20, tzinfo=UTC)) == []
+
+
+def test_a_machine_that_sleeps_at_night_compares_by_day(db):
+    store = make_store(connected_at=NOW - timedelta(days=90))
+    noon = datetime(2026, 6, 10, 12, tzinfo=store.zone)
+    runs.ask(store, Mode.COMPARE, noon - timedelta(days=1))
+
+    assert runs.due_for_comparison(noon) == []
+    assert runs.due_for_comparison(noon + timedelta(hours=12)) == [store]
+
+
+def test_a_shop_that_was_just_connected_is_compared_in_its_first_night(db):
+    store = make_store(connected_at=datetime(2026, 6, 10, 12, tzinfo=UTC))
+
+    assert runs.due_for_comparison(datetime(2026, 6, 10, 14, tzinfo=UTC)) == []
+    assert runs.due_for_comparison(datetime(2026, 6, 10, 21, 40, tzinfo=UTC)) == [store]
 
 
 def test_a_nightly_comparison_that_meets_a_poll_comes_after_it(imported):
