@@ -35,17 +35,18 @@ LOOK_AHEAD = 7
 AFTER_HOLD = timedelta(days=14)
 # How long a hold that has ended may have been over without this pass having run.
 HELD_SINCE = timedelta(days=60)
-# A rule that begins today must not take away soon what nobody was warned of.
+# A rule that begins today must not take away soon what nobody was warned of; nor one that goes on after a pause.
 NEW_RULE = timedelta(days=60)
 BATCH = 1000
 
 _END_OF_DAY = "((date_trunc('day', ({}) AT TIME ZONE %(zone)s) + interval '1 day') AT TIME ZONE %(zone)s)"
 _LATER = _END_OF_DAY.format("(({}) AT TIME ZONE %(zone)s + make_interval(months => %(months)s)) AT TIME ZONE %(zone)s")
 # Money that customers have here (`CREDIT`) is no gift of the programme: its rule takes nothing of it.
-# Each lot for itself: dated once, and a change of the rule does not date it anew.
+# Each lot for itself: dated once, and a change of the rule does not date it anew, other than to give more time.
 _DATE_LOTS = f"""
-    UPDATE loyalty_lot SET expires_at = greatest({_LATER.format("released_at")}, %(earliest)s)
-    WHERE store_id = %(store)s AND is_open AND released_at IS NOT NULL AND expires_at IS NULL AND account_id NOT IN {CREDIT}
+    UPDATE loyalty_lot SET expires_at = greatest(coalesce(expires_at, {_LATER.format("released_at")}), %(earliest)s)
+    WHERE store_id = %(store)s AND is_open AND released_at IS NOT NULL AND account_id NOT IN {CREDIT}
+        AND (expires_at IS NULL OR expires_at < %(earliest)s)
 """
 # All lots of an account together: whatever brings or takes points by the customer's doing moves the day on.
 _DATE_ACCOUNTS = f"""
@@ -79,9 +80,12 @@ class Bucket:
 
 
 def run(store: Store, at: datetime) -> int:
-    """The nightly pass of a store: date, postpone, warn, expire. Safe to repeat; returns how many lots expired."""
+    """The nightly pass of a store: date, postpone, warn, expire. Safe to repeat; returns how many lots expired.
+
+    Nothing expires while the programme is paused, when nobody can spend anything.
+    """
     program = programs.of(store)
-    if program is None or program.expiry == Program.Expiry.NEVER:
+    if program is None or not is_on(program):
         return 0
     date_lots(program)
     postpone(store, at)
@@ -90,15 +94,30 @@ def run(store: Store, at: datetime) -> int:
     return ledger.expire(store, at, spare=list(spare.values_list("pk", flat=True)))
 
 
+def is_on(program: Program) -> bool:
+    """Whether points expire at all at present."""
+    return program.active and program.expiry != Program.Expiry.NEVER
+
+
 def date_lots(program: Program) -> None:
     """Write on each lot the day at whose end it expires by the programme's rule."""
-    earliest = program.expiry_since and program.expiry_since + NEW_RULE
     _execute(
         _DATE_LOTS if program.expiry == Program.Expiry.LOT else _DATE_ACCOUNTS,
         program.store,
         months=program.expiry_months,
-        earliest=earliest,
+        earliest=_earliest(program),
     )
+
+
+def _earliest(program) -> datetime | None:
+    """Nothing expires before: the rule is new, or goes on after a pause."""
+    since = program.expiry_since
+    return end_of(program.store, (since + NEW_RULE).astimezone(program.store.zone).date()) if since else None
+
+
+def day_of(program: Program, expires_at: datetime) -> date:
+    """The last day of a lot, also before the night in which a new rule or the end of a pause is written on it."""
+    return last_day(program.store, max(expires_at, _earliest(program) or expires_at))
 
 
 def postpone(store: Store, at: datetime) -> None:
@@ -129,13 +148,13 @@ def _buckets(program, until, at) -> Iterator[Bucket]:
     # On hold is told afterwards; whoever left was told what happens when leaving.
     lots = lots.exclude(account__customer__in=holds.held(store, at))
     lots = lots.filter(members.taking_part(program, "account__customer_id"), account__unit=Account.Unit.POINTS)
-    yield from _grouped(store, lots)
+    yield from _grouped(program, lots)
 
 
-def _grouped(store, lots: QuerySet) -> Iterator[Bucket]:
+def _grouped(program, lots: QuerySet) -> Iterator[Bucket]:
     rows = lots.values_list("account_id", "account__customer_id", "expires_at").annotate(points=Sum("remaining"))
     for account_id, customer_id, expires_at, points in rows.order_by("account_id", "expires_at"):
-        yield Bucket(account_id, customer_id, expires_at, last_day(store, expires_at), points)
+        yield Bucket(account_id, customer_id, expires_at, day_of(program, expires_at), points)
 
 
 def _warn(store, accounts: list[list[Bucket]], today, at):
@@ -202,11 +221,12 @@ def _mail(store, events, today, at):
 
 
 def upcoming(store: Store, account_ids: Iterable[int], limit: int = 5) -> list[Bucket]:
-    """What of these accounts expires next, the soonest first; nothing where points do not expire."""
-    if not Program.objects.for_store(store).exclude(expiry=Program.Expiry.NEVER).exists():
+    """What of these accounts expires next, the soonest first; nothing where points do not expire, or while they do not."""
+    program = programs.of(store)
+    if program is None or not is_on(program):
         return []
     lots = Lot.objects.for_store(store).filter(account__in=account_ids, is_open=True, released_at__isnull=False)
-    return sorted(_grouped(store, lots.exclude(expires_at=None)), key=lambda bucket: bucket.expires_at)[:limit]
+    return sorted(_grouped(program, lots.exclude(expires_at=None)), key=lambda bucket: bucket.expires_at)[:limit]
 
 
 def last_day(store: Store, expires_at: datetime) -> date:

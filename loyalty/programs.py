@@ -39,11 +39,16 @@ def of(store: Store) -> Program | None:
 
 
 def switch(program: Program, on: bool, at: datetime) -> bool:
-    """Pause the programme, or let it go on from `at`; returns whether that changed anything.
-
-    What was paid during the pause was not promised any points: `starts_at` moves.
-    """
-    since = {"starts_at": at} if on else {}
+    """Pause the programme, or let it go on from `at`; returns whether that changed anything."""
+    since = going_on(at) if on else {}
     changed = Program.objects.filter(pk=program.pk, active=not on).update(active=on, **since)
-    program.refresh_from_db(fields=["active", "starts_at"])
+    program.refresh_from_db(fields=["active", "starts_at", "expiry_since"])
     return bool(changed)
+
+
+def going_on(at: datetime) -> dict[str, datetime]:
+    """What changes, beside `active`, of a programme that goes on after a pause.
+
+    What was paid during the pause was not promised any points. What expired meanwhile could not be spent, and nobody was told.
+    """
+    return {"starts_at": at, "expiry_since": at}

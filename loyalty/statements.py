@@ -161,14 +161,14 @@ def _balance(accounts) -> Combinable:
 
 def add_expiry(program: Program, lines: list[Line]) -> None:
     """Say of each line until when one can use what is left of its points. One query, and none where points do not expire."""
-    if program.expiry == Program.Expiry.NEVER or not lines:
+    if not expiry.is_on(program) or not lines:
         return
     entries = {line.entry.pk for line in lines}
     lots = Lot.objects.filter(entry__in=entries, is_open=True, expires_at__isnull=False).order_by("expires_at")
     found: dict[int, dict[date, int]] = defaultdict(lambda: defaultdict(int))
     for entry_id, expires_at, remaining in lots.values_list("entry_id", "expires_at", "remaining"):
         assert expires_at
-        found[entry_id][expiry.last_day(program.store, expires_at)] += remaining
+        found[entry_id][expiry.day_of(program, expires_at)] += remaining
     for line in lines:
         line.expiring = [(points, day) for day, points in found[line.entry.pk].items()]
 

@@ -165,8 +165,8 @@ class ProgramAdmin(Tryable, StoreScopedAdmin):
 
     def save_model(self, request, obj, form, change):
         if change and obj.active and "active" in form.changed_data:
-            # What was paid during the pause was not promised any points.
-            obj.starts_at = timezone.now()
+            for name, value in programs.going_on(timezone.now()).items():
+                setattr(obj, name, value)
         super().save_model(request, obj, form, change)
 
     def has_switch_permission(self, request, object_id=None):

@@ -41,7 +41,7 @@ class ExpiryTerms(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(120)],
         help_text=_("Members are told 30 and 7 days before. Nothing expires while a customer has an open problem."),
     )
-    # A rule that begins today must not take away today what nobody was warned of.
+    # A rule that begins today, or goes on after a pause, must not take away today what nobody was warned of.
     expiry_since = models.DateTimeField(null=True, editable=False)
 
     class Meta:

@@ -12,7 +12,7 @@ from crm.stores import sheets
 
 from .. import expiry, freezes, members, own_ways, picking, reaching, rewards, statements, ways
 from ..accounts import account_of
-from ..models import Program, Redemption
+from ..models import Redemption
 
 NEWEST = 5
 AFFORDABLE = 3
@@ -60,7 +60,7 @@ def points(request, slug):
 
 def _holds(program, customer, at):
     """The open problems because of which nothing expires; none where nothing ever does. The check of an account has words of its own."""
-    if program.expiry == Program.Expiry.NEVER:
+    if not expiry.is_on(program):
         return []
     return [hold for hold in holds.open_of(program.store, customer, at) if hold.kind != holds.Kind.REVIEW]
 
@@ -77,7 +77,7 @@ def statement(request, slug):
         pick = context["pick"] = _pick(request)
         context["lines"], context["older"] = statements.lines(summary.accounts, before, pick=pick)
         statements.add_expiry(summary.program, context["lines"])
-        context["expires"] = summary.program.expiry != Program.Expiry.NEVER
+        context["expires"] = expiry.is_on(summary.program)
     return render(request, "loyalty/statement.html", context)
 
 

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from crm.events.models import Event
@@ -284,6 +285,48 @@ def test_a_hold_of_one_customer_keeps_nobody_elses_points(store, program, custom
     nights(store, "2026-12-20", "2027-01-10", "2027-01-20")
 
     assert (balance(account), balance(other)) == (100, 0)
+
+
+# --- pauses, and rules that come again ---
+def test_nothing_expires_while_the_programme_is_paused_nor_in_sixty_days_after(
+    client, store, program, customer, account
+):
+    now = timezone.now()
+    ledger.earn(account, 100, "order:1:1", at=now - 400 * DAY)
+    expiry.date_lots(program)
+    owner = Client()
+    owner.force_login(make_staff(store))
+    sign_in(client, customer.email)
+
+    owner.post(f"/admin/loyalty/program/{program.pk}/switch/", {"on": ""})
+    for days in (1, 9, 20):
+        expiry.run(store, now + days * DAY)
+    assert "can be used until" not in client.get("/s/masala/points/").content.decode()
+    assert "can be used until" not in client.get("/s/masala/points/statement/").content.decode()
+
+    owner.post(f"/admin/loyalty/program/{program.pk}/switch/", {"on": "yes"})
+    [bucket] = expiry.upcoming(store, [account.pk])
+    assert bucket.day >= (now + 60 * DAY).date()
+    for days in (1, 30, 50, 54, 59):
+        expiry.run(store, now + days * DAY)
+    assert balance(account) == 100
+    assert expiry.upcoming(store, [account.pk])[0].day == bucket.day
+    assert len(mails()) == 2
+    expiry.run(store, now + 63 * DAY)
+    assert balance(account) == 0
+
+
+def test_a_rule_that_comes_again_gives_sixty_days_to_lots_that_an_older_one_dated(store, program, account):
+    earn(account, 100, "2026-01-15T12:00")
+    earn(account, 30, "2026-11-15T12:00", "order:2:1")
+    expiry.date_lots(program)
+    type(program).objects.update(expiry_since=at("2026-12-28T12:00"))
+
+    nights(store, "2026-12-28", "2027-01-05", "2027-01-28", "2027-02-25")
+
+    assert balance(account) == 130
+    days = [expiry.last_day(store, lot.expires_at) for lot in Lot.objects.order_by("pk")]
+    assert days == [date(2027, 2, 26), date(2027, 11, 15)]
 
 
 # --- many ---
