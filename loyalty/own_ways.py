@@ -82,9 +82,17 @@ def _occasions(person) -> Iterator[Way]:
     if occasion := worth.get(Kind.SOCIAL_SHARE):
         done = _("Done") if Kind.SOCIAL_SHARE in had else ""
         yield Way(_said(Kind.SOCIAL_SHARE), explaining.points(occasion.points), "", f"{person.page}#share", done)
-    # Whoever reads this has joined; the points for it come with the first paid order, by themselves.
-    if Kind.SIGN_UP in had:
-        yield Way(_("Join"), explaining.points(worth[Kind.SIGN_UP].points), done=_("Done"))
+    if occasion := worth.get(Kind.SIGN_UP):
+        yield from _sign_up(person, occasion, Kind.SIGN_UP in had)
+
+
+def _sign_up(person, occasion, had) -> Iterator[Way]:
+    """Whoever reads this has joined: the points for it come by themselves, or can't come any more."""
+    gives = explaining.points(occasion.points)
+    if had:
+        yield Way(_said(Kind.SIGN_UP), gives, done=_("Done"))
+    elif sign_ups.is_to_come(person.program.store, person.customers):
+        yield Way(_("Your first order"), gives, _("for joining, once the order is paid"), person.program.store.url)
 
 
 def _had_once(person, worth) -> set[str]:

@@ -3,6 +3,7 @@
 An address costs nothing, and whoever owns a domain has any number of them: so joining alone gives no points, and a mailbox has the gift once.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -38,8 +39,20 @@ def settle(store: Store, joined: dict[int, datetime], paid: dict[int, datetime])
     first = _first_orders(store, set(owners.values()))
     due = {owners[pk]: at for pk, at in joined.items() if owners.get(pk) in first}
     due |= {owner: paid[order] for owner, order in first.items() if order in paid and owner not in due}
-    facts = [Fact(owner, KEY, due[owner]) for owner in _without(store, sorted(due))]
+    if not due:
+        return []
+    # Held until the transaction ends: two addresses of a mailbox may come at once.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"loyalty.sign_ups:{store.pk}"])
+    emails = dict(Customer.objects.filter(pk__in=due).order_by("pk").values_list("pk", "email"))
+    facts = [Fact(owner, KEY, due[owner]) for owner in _without(store, emails)]
     return occasions.award(store, Kind.SIGN_UP, facts)
+
+
+def is_to_come(store: Store, customers: Iterable[Customer]) -> bool:
+    """Whether the person of these rows has the gift before them: with the first order that they pay. Two queries."""
+    emails = {customer.pk: customer.email for customer in customers}
+    return not _first_orders(store, [*emails]) and bool(_without(store, emails))
 
 
 def _first_orders(store, owners) -> dict[int, int]:
@@ -51,19 +64,14 @@ def _first_orders(store, owners) -> dict[int, int]:
     return dict(orders.values_list("owner", "pk"))
 
 
-def _without(store, owners) -> list[int]:
-    """Of these customers the first of each mailbox that has had no gift yet. Held until the transaction ends: two addresses may come at once."""
-    if not owners:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"loyalty.sign_ups:{store.pk}"])
-    emails = dict(Customer.objects.filter(pk__in=owners).values_list("pk", "email"))
+def _without(store, emails) -> list[int]:
+    """Of these customers (`{key: address}`) the first of each mailbox that has had no gift yet."""
     given = LedgerEntry.objects.for_store(store).filter(kind=EntryKind.EARN, cause=occasions.cause(Kind.SIGN_UP, KEY))
     same = reduce(or_, (mailboxes.same("account__customer__email", email) for email in emails.values()))
     had = {mailboxes.mailbox(email) for email in given.filter(same).values_list("account__customer__email", flat=True)}
     free = []
-    for owner in owners:
-        box = mailboxes.mailbox(emails[owner])
+    for owner, email in emails.items():
+        box = mailboxes.mailbox(email)
         if box not in had:
             free.append(owner)
         # Somebody without an address is nobody else.

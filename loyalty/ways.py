@@ -17,6 +17,7 @@ from .models import Campaign, EarningRule, Occasion, Program
 # A list that nobody reads to its end tells nobody anything.
 MOST = 10
 SAID: dict[str, Promise] = {
+    Occasion.Kind.SIGN_UP: gettext_lazy("Join"),
     Occasion.Kind.REVIEW: gettext_lazy("Write a review of what you bought"),
     Occasion.Kind.SURVEY: gettext_lazy("Answer our questions about an order"),
     Occasion.Kind.PROFILE: gettext_lazy("Complete your profile"),
@@ -105,12 +106,17 @@ def _campaign(campaign, program) -> Way:
 
 
 def _occasions(program) -> list[Way]:
-    # Whoever reads this has joined.
     return [
-        Way(str(SAID[occasion.kind]), explaining.points(occasion.points), times(occasion.per_month))
+        Way(str(SAID[occasion.kind]), explaining.points(occasion.points), _occasion_limit(occasion))
         for occasion in occasions.active(program.store)
         if occasion.kind in SAID
     ]
+
+
+def _occasion_limit(occasion) -> str:
+    if occasion.kind == Occasion.Kind.SIGN_UP:
+        return _("once, with your first paid order")
+    return times(occasion.per_month)
 
 
 def times(per_month: int | None) -> str:

@@ -232,6 +232,9 @@ class OccasionForm(forms.ModelForm):
         if "kind" in self.fields:
             # What nothing in the product would ever give points for is not offered.
             self.fields["kind"].choices = [(kind, kind.label) for kind in occasions.offered()]
+            self.fields["kind"].help_text = _(
+                "Points for joining come with the first paid order, and once for each mailbox: an address costs nothing."
+            )
 
 
 @admin.register(Occasion)

@@ -80,7 +80,7 @@ def test_each_way_leads_where_it_is_done(client, store, program, member, listed)
     ways = listed()
     assert "Your first 50 points are one step away: Review your Blue Mug" in words(client.get(HOME))
 
-    # Whoever takes part by buying has not joined, and can't any more.
+    # Of joining nothing: whoever has ordered had the gift then, if ever.
     assert list(ways) == [
         "Every order", "Blue Mug", "Invite a friend", "Review your Blue Mug", "Answer our questions about an order", "Complete your profile",
         "Enter your birthday", "Tell others about us",
@@ -119,6 +119,24 @@ def test_what_is_done_says_so_and_leads_nowhere(client, store, program, member, 
     assert next(iter(ways)) == "Every order"
     terms.delete()
     assert "Invite a friend" not in listed()
+
+
+def test_the_gift_for_joining_is_told_before_and_until_it_comes(client, store, program, member, listed):
+    Program.objects.update(enrolment="join")
+    make_occasion(store, "sign_up", 100)
+    told = "Join 100 points once, with your first paid order"
+    assert told in words(client.get("/s/masala/rewards/about/"))
+    assert "Join once, with your first paid order 100 points" in words(client.get(HOME))
+
+    members.join(store, member, "portal", timezone.now())
+
+    assert "Your first order for joining, once the order is paid 100 points" in words(client.get(HOME))
+    assert listed()["Your first order"] == store.url
+    # A second address of the same mailbox has had it.
+    other = make_customer(store, email=member.email.replace("@", "+2@"))
+    members.join(store, other, "portal", timezone.now())
+    occasions.award(store, "sign_up", [Fact(other.pk, "1", timezone.now())])
+    assert "Your first order" not in listed()
 
 
 def test_only_what_can_still_be_reviewed_is_asked_for(store, program, member, listed, django_assert_max_num_queries):

@@ -52,6 +52,7 @@ def test_every_way_to_earn_is_told_with_its_limits(store, program):
         ("Tea", "1 point for each ₹1.00", ""),
         ("Weekend", "points × 3", "Saturday, Sunday; from ₹1,000.00"),
         ("Write a review of what you bought", "50 points", "at most 2 times a month"),
+        ("Join", "100 points", "once, with your first paid order"),
     ]
     assert ("For gold", "points × 2", "") in all_of(program, ["gold"])
 
