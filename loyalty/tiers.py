@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef
 
 from crm.events import recording
 from crm.events.recording import Fact
-from crm.messaging import outbox
+from crm.messaging import holds, outbox
 from crm.orders.models import Customer
 from crm.stores.models import Store
 from crm.work.batches import batched
@@ -150,34 +150,41 @@ def _next_end(program, ends_on, at) -> date:
 
 
 def _tell_what_is_missing(program, tiers, ends_on, at):
+    # The gate would skip what is written to somebody on hold, who is told afterwards.
     standings = TierStanding.objects.filter(store=program.store, ends_on=ends_on, warned_at=None)
+    standings = standings.exclude(customer__in=holds.held(program.store, at))
     for ids in batched(standings.order_by("customer_id").values_list("customer_id", flat=True), BATCH):
         with transaction.atomic():
             held = {pk: row for pk, row in _held(program, ids).items() if row.ends_on == ends_on and not row.warned_at}
             year = midnight(program.store, years_later(ends_on, -1)), midnight(program.store, ends_on)
             so_far = dict(figures(program, *year, held))
             short = [row for pk, row in held.items() if so_far.get(pk, 0) < row.tier.threshold]
+            # Told after the year, by a late pass or after a hold: what is reached now can keep the tier, as `_end_year` has it.
+            is_late = ends_on <= _today(program, at)
+            now = dict(figures(program, *year_of(program, at), held)) if is_late else so_far
             TierStanding.objects.filter(pk__in=[row.pk for row in short]).update(warned_at=at)
             customers = Customer.objects.in_bulk([row.customer_id for row in short])
             drafts = [
                 outbox.Draft(
                     f"{row.tier_id}:{ends_on}", customer=customers[row.customer_id], at=at,
-                    context=_ending(program, tiers, row, so_far.get(row.customer_id, Decimal(0))),
+                    context=_ending(program, tiers, row, so_far.get(row.customer_id, Decimal(0)), now.get(row.customer_id, Decimal(0)), at),
                 )
                 for row in short
             ]  # fmt: skip
             outbox.queue_many(program.store, ENDING, drafts)
 
 
-def _ending(program, tiers, standing, figure) -> dict:
-    lower = reached(tiers, figure)
+def _ending(program, tiers, standing, in_year, now, at) -> dict:
+    lower = reached(tiers, max(in_year, now))
+    today = _today(program, at)
+    drops_on = max(standing.ends_on + timedelta(days=program.tier_grace_days), today + TOLD_FOR)
     return {
         "tier": standing.tier.name,
         "lower": lower.name if lower else "",
-        "missing": str(standing.tier.threshold - figure),
+        "missing": str(standing.tier.threshold - now),
         "measure": program.tier_measure,
-        "last_day": str(standing.ends_on - timedelta(days=1)),
-        "drops_on": str(standing.ends_on + timedelta(days=program.tier_grace_days)),
+        "last_day": str((standing.ends_on if standing.ends_on > today else drops_on) - timedelta(days=1)),
+        "drops_on": str(drops_on),
     }
 
 

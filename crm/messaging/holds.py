@@ -92,8 +92,11 @@ def open_of(store: Store, customer: Customer, at: datetime) -> list[Hold]:
 
 
 def held(store: Store, at: datetime) -> QuerySet:
-    """Primary keys of the customers with an open problem."""
-    return Hold.objects.for_store(store).active(at).order_by().values("customer_id").distinct()
+    """Primary keys of the customers with an open problem, and of anybody of their addresses in the store: whom the gate sends nothing."""
+    open_holds = Hold.objects.for_store(store).active(at).order_by()
+    addresses = open_holds.exclude(customer__email="").values("customer__email")
+    whose = Q(pk__in=open_holds.values("customer_id")) | Q(email__in=addresses)
+    return Customer.objects.for_store(store).filter(whose).order_by().values("pk")
 
 
 def recently_held(store: Store, since: datetime, at: datetime) -> dict[int, datetime | None]:
