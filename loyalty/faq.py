@@ -40,10 +40,7 @@ def small_print(program: Program) -> list[Question]:
     return [
         Question(_("When can I use my points?"), _usable(program)),
         Question(_("Do points expire?"), _expiry(program)),
-        Question(
-            _("What happens when I send something back?"),
-            _("The points of what you send back are taken off again, and no others."),
-        ),
+        Question(_("What happens when I send something back?"), _sent_back(program)),
         Question(_("Can I leave?"), _leaving(program)),
         Question(
             _("What do you know about me?"),
@@ -99,6 +96,16 @@ def _expiry(program) -> str:
         )
         return text % months
     return _("No.")
+
+
+def _sent_back(program) -> str:
+    said = [_("The points of what you send back are taken off again, and no others.")]
+    if program.negative_balance:
+        said.append(
+            _("If you have spent them by then, your balance goes below zero, and what you earn next makes up for it.")
+        )
+    said.append(_("Whether points come back that you had spent on the order is said with each reward."))
+    return " ".join(said)
 
 
 def _leaving(program) -> str:

@@ -123,6 +123,21 @@ def conditions(terms: dict) -> list[str]:
     return said
 
 
+def on_refund(terms: dict) -> str:
+    """What comes back when an order that a code was used in is refunded, in a sentence; empty where there is nothing to say."""
+    if terms["kind"] in ("credit", *Reward.CODELESS):
+        return ""
+    if not terms.get("returns_refunded"):
+        return _("If an order is refunded that was paid with it, nothing comes back.")
+    if terms["kind"] == Reward.Kind.GIFT_CARD:
+        return _("If an order is refunded that was paid with it, that part comes back as a new code.")
+    if terms["kind"] == Reward.Kind.SHIPPING:
+        return _("If all of an order is refunded that was paid with it, your points come back.")
+    return _(
+        "If goods that it made cheaper are refunded, that part of your points comes back; with the whole order, all of them."
+    )
+
+
 def limits(reward: Reward) -> list[str]:
     """How often it can be had, in sentences. Not of what was taken already."""
     said = []

@@ -75,6 +75,7 @@ def _confirm(request, reward, at, form):
         "reward": offer.reward,
         "words": rewards.words(terms),
         "conditions": rewards.conditions(terms),
+        "on_refund": rewards.on_refund(terms),
         "points": terms["points"],
         "left": account.balance - terms["points"],
         "token": redeeming.token(offer.reward, request.customer, terms["points"]),
@@ -108,6 +109,7 @@ def code(request, slug, redemption):
             messages.success(request, said)
             return redirect("loyalty-code", slug, row.pk)
     context = {"row": row, "conditions": rewards.conditions(row.terms), "error": error}
+    context["on_refund"] = rewards.on_refund(row.terms)
     context["back"] = redemptions.came_back(row)
     if row.gives_credit:
         context["is_whole"] = row.state == Redemption.State.GIVEN and credit.is_whole(row)

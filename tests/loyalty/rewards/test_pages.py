@@ -42,7 +42,6 @@ def test_the_shelf_says_how_each_reward_stands(visit, account, django_assert_max
 def test_choosing_asks_first_and_a_double_click_is_one_redemption(visit, account, reward):
     asked = visit(f"{reward.pk}/")
     assert "It costs 100 points. 150 points are left then." in words(asked)
-    assert "If all of an order is refunded that was paid with it, your points come back." in words(asked)
 
     token = token_on(asked)
     answers = [visit(f"{reward.pk}/", token=token) for _click in range(2)]
@@ -52,6 +51,28 @@ def test_choosing_asks_first_and_a_double_click_is_one_redemption(visit, account
     page = words(visit(answers[0]["Location"].removeprefix("/s/masala/rewards/")))
     assert "The shop is making your code." in page and "your points are safe" in page
     assert answers[0]["Location"] == answers[1]["Location"]
+
+
+def test_what_a_refund_brings_back_is_said_before_and_after(visit, account, reward):
+    store = account.store
+    part = "If goods that it made cheaper are refunded, that part of your points comes back; with the whole order, all of them."
+    whole = "If all of an order is refunded that was paid with it, your points come back."
+    code = "If an order is refunded that was paid with it, that part comes back as a new code."
+    nothing = "If an order is refunded that was paid with it, nothing comes back."
+    expected = [
+        (reward, part),
+        (make_reward(store, 10, kind="percent", amount=Decimal(5), returns_refunded=False), nothing),
+        (make_reward(store, 10, kind="shipping", amount=None), whole),
+        (make_reward(store, 10, kind="gift_card", amount=Decimal(10)), code),
+        (make_reward(store, 10, kind="store_credit", amount=Decimal(10)), ""),
+    ]
+
+    for offered, said in expected:
+        after = redeem(account, offered)
+        Redemption.objects.filter(pk=after.pk, state="pending").update(state="ready")
+        for page in (f"{offered.pk}/", f"codes/{after.pk}/"):
+            found = [sentence for sentence in (part, whole, code, nothing) if sentence in words(visit(page))]
+            assert found == [said] * bool(said), (offered.kind, page)
 
 
 def test_two_open_pages_are_one_redemption_and_another_one_can_be_had_on_purpose(visit, account, reward):
