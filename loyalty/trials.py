@@ -27,6 +27,11 @@ MODELS: dict[str, type[Program] | type[EarningRule] | type[Campaign]] = {
     Of.RULE: EarningRule,
     Of.CAMPAIGN: Campaign,
 }
+# Of a programme: what decides what an order earns and what that costs. Nothing else of it is tried.
+TRIED = {
+    "rate", "rounding", "rounds_lines", "counts_shipping", "counts_taxes", "counts_fees", "excludes_sale", "excludes_gift_cards",
+    "minimum_spend", "cap_order", "cap_day", "cap_month", "cap_customer", "stacks_multipliers", "point_value",
+}  # fmt: skip
 BATCH = 500
 BIGGEST = 10
 
@@ -147,13 +152,16 @@ def perform(trial: Trial, at: datetime) -> None:
 
 @transaction.atomic
 def adopt(trial: Trial) -> Program | EarningRule | Campaign:
-    """Put what was tried into force; a rule takes the place of the one that is on for the same thing. Raises ValidationError."""
+    """Put what was tried into force; a rule takes the place of the one that is on for the same thing. Raises ValidationError.
+
+    A trial may be old: of a programme nothing is touched that was not tried.
+    """
     model = MODELS[trial.of]
     found = model._base_manager.filter(store=trial.store, pk=trial.object_id or 0).select_for_update().first()
     changed = found or model(store=trial.store)
-    skipped = {"id", "store", "created_at"} | ({"active", "starts_at", "name"} if trial.of == Of.PROGRAM else set())
     for f in model._meta.concrete_fields:
-        if f.name not in skipped and f.column in trial.content:
+        is_tried = f.name in TRIED if trial.of == Of.PROGRAM else f.name not in ("id", "store", "created_at")
+        if is_tried and f.column in trial.content:
             setattr(changed, f.attname, f.to_python(trial.content[f.column]))
     if isinstance(changed, EarningRule):
         same = EarningRule.objects.for_store(trial.store).filter(active=True, **_for_the_same(changed))

@@ -150,6 +150,26 @@ def test_a_paused_programme_stays_paused_when_a_trial_of_it_is_put_into_force(pr
     assert (program.active, program.rate) == (False, 7)
 
 
+def test_an_old_trial_of_the_programme_brings_back_nothing_that_it_did_not_try(owner, program):
+    others = {
+        "name": "Leaves", "adjust_limit": 500, "credit_limit": Decimal(20), "negative_balance": True, "pending_days": 14,
+        "credit_code_days": 30, "enrolment": "join", "leaving_days": 90, "expiry": "lot", "expiry_months": 24,
+        "expiry_since": timezone.now(), "tier_measure": "points", "tier_window": "rolling", "tier_grace_days": 5, "tier_notice_days": 5,
+    }  # fmt: skip
+    program.rate, program.cap_day, program.point_value = Decimal(7), 900, Decimal("0.05")
+    trial = trials.ask(program, days=30)
+    drain.drain_all()
+    Program.objects.update(**others)
+    everything = {f.name for f in Program._meta.concrete_fields}
+    assert everything == trials.TRIED | others.keys() | {"id", "store", "active", "starts_at"}
+
+    owner.post(f"/admin/loyalty/trial/{trial.pk}/adopt/")
+
+    program = Program.objects.get()
+    assert {name: getattr(program, name) for name in others} == others
+    assert (program.rate, program.cap_day, program.point_value) == (7, 900, Decimal("0.05"))
+
+
 def test_a_campaign_that_gives_nothing_is_not_put_into_force(store, program):
     with pytest.raises(ValidationError, match="multiplier"):
         trials.adopt(trials.ask(Campaign(store=store, name="Nothing"), days=30))
