@@ -20,7 +20,7 @@ from .values import MappingError, money
 from .walking import Walk
 
 COMPARED = (Resource.ORDERS, Resource.PRODUCTS, Resource.CUSTOMERS, Resource.COUPONS, Resource.REVIEWS)
-# How long a day of orders is kept that no comparison has met.
+# How long a day of orders that differed is kept.
 KEPT = timedelta(days=30)
 
 
@@ -51,8 +51,10 @@ def note(walk: Walk, **counts: int | Decimal) -> None:
         defaults={"day": state.started_at.astimezone(walk.store.zone).date()},
     )
     if is_new and state.resource == Resource.ORDERS:
-        # Of days that have no order any more on either side.
-        OrderDay.objects.for_store(walk.store).filter(compared_at__lt=state.started_at - KEPT).delete()
+        # What was right is said anew for each day. What differed stays on record, though it was put right.
+        days = OrderDay.objects.for_store(walk.store)
+        days.filter(compared_at__lt=state.started_at - KEPT).delete()
+        days.equal().delete()
     if more := {name: F(name) + count for name, count in counts.items() if count}:
         Drift.objects.filter(pk=row.pk).update(**more)
 
@@ -100,16 +102,15 @@ def _note_orders(walk: Walk, shown: Collection[dict], held: list[tuple[datetime 
         cursor.execute(_DAYS, [walk.store.pk, walk.state.started_at, *columns])
 
 
-# A comparison adds up its pages, and begins anew what an earlier one has left.
+# A comparison adds up its pages.
 _DAYS = """
     INSERT INTO woocommerce_orderday AS held (store_id, compared_at, day, in_shop, in_mirror, shop_total, mirror_total)
     SELECT %s, %s, found.* FROM unnest(%s::date[], %s::integer[], %s::integer[], %s::numeric[], %s::numeric[]) AS found
-    ON CONFLICT (store_id, day) DO UPDATE SET
-        compared_at = EXCLUDED.compared_at,
-        in_shop = EXCLUDED.in_shop + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.in_shop ELSE 0 END,
-        in_mirror = EXCLUDED.in_mirror + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.in_mirror ELSE 0 END,
-        shop_total = EXCLUDED.shop_total + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.shop_total ELSE 0 END,
-        mirror_total = EXCLUDED.mirror_total + CASE WHEN held.compared_at = EXCLUDED.compared_at THEN held.mirror_total ELSE 0 END
+    ON CONFLICT (store_id, compared_at, day) DO UPDATE SET
+        in_shop = EXCLUDED.in_shop + held.in_shop,
+        in_mirror = EXCLUDED.in_mirror + held.in_mirror,
+        shop_total = EXCLUDED.shop_total + held.shop_total,
+        mirror_total = EXCLUDED.mirror_total + held.mirror_total
 """
 
 

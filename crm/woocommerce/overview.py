@@ -63,7 +63,7 @@ class Overview:
     kept_aside: list[KeptAside]
     kept_aside_count: int
     drifts: list[Drift]
-    # Days whose orders differed when they were last compared, the latest first.
+    # Days whose orders differed when they were compared, the latest comparison first.
     order_days: list[OrderDay]
 
     @property
@@ -158,7 +158,7 @@ def look(store: Store, at: datetime) -> Overview:
             OrderDay.objects.for_store(store)
             .filter(compared_at__gt=at - timedelta(days=DAYS))
             .differing()
-            .order_by("-day")[: 5 * SHOWN]
+            .order_by("-compared_at", "-day")[: 5 * SHOWN]
         ),
     )
 

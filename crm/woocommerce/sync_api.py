@@ -101,7 +101,10 @@ class SyncSerializer(serializers.Serializer):
     webhooks = WebhookSerializer(many=True)
     drift = DriftSerializer(source="drifts", many=True, help_text=_("Of 30 days"))
     order_days = OrderDaySerializer(
-        many=True, help_text=_("Days whose orders differed when they were last compared, before that was put right")
+        many=True,
+        help_text=_(
+            "Days whose orders differed in a comparison of the last 30 days, as it was before that was put right"
+        ),
     )
     kept_aside = serializers.IntegerField(source="kept_aside_count")
     parked_deliveries = serializers.IntegerField()

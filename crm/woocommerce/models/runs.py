@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -144,12 +144,18 @@ class OrderDayQuerySet(models.QuerySet):
     def for_store(self, store):
         return self.filter(store=store)
 
+    def equal(self):
+        return self.filter(in_shop=F("in_mirror"), shop_total=F("mirror_total"))
+
     def differing(self):
-        return self.exclude(Q(in_shop=F("in_mirror")) & Q(shop_total=F("mirror_total")))
+        return self.exclude(in_shop=F("in_mirror"), shop_total=F("mirror_total"))
 
 
 class OrderDay(models.Model):
-    """What the orders placed on one day come to in the shop and here, as the last comparison found them before it put anything right."""
+    """What the orders placed on one day come to in the shop and here, as a comparison found them before it put anything right.
+
+    Of the last comparison all days stand here, of those before it the days that differed.
+    """
 
     store = models.ForeignKey(Store, models.CASCADE, related_name="+", db_index=False, verbose_name=_("store"))
     # By the calendar of where the shop is.
@@ -166,7 +172,9 @@ class OrderDay(models.Model):
     class Meta:
         verbose_name = _("day of orders")
         verbose_name_plural = _("days of orders")
-        constraints = [models.UniqueConstraint(fields=["store", "day"], name="order_day_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "compared_at", "day"], name="order_day_once_per_comparison")
+        ]
 
     def __str__(self):
         return f"{self.store}: {self.day}"

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from crm.orders.models import Order
 from crm.woocommerce import overview, sync
-from crm.woocommerce.models import OrderDay, SyncState
+from crm.woocommerce.models import Drift, OrderDay, SyncState
 
 pytestmark = pytest.mark.django_db
 Mode = SyncState.Mode
@@ -49,16 +49,31 @@ def test_a_comparison_writes_down_each_day_with_both_sides_as_they_were(imported
     shown = overview.look(imported, timezone.now()).order_days
     assert [row.day for row in shown] == sorted(differing, reverse=True)
 
-    # The next one begins anew, and finds what was put right.
+    # The next one begins anew, and finds what was put right. What differed stays on record.
     sync.run(imported, mode=Mode.COMPARE)
 
     assert in_mirror(imported) == right
-    assert not OrderDay.objects.differing().exists()
-    assert {row.day: (row.in_mirror, row.mirror_total) for row in OrderDay.objects.all()} == right
-    assert overview.look(imported, timezone.now()).order_days == []
+    last = Drift.objects.filter(resource="orders").latest("started_at").started_at
+    of_last = OrderDay.objects.filter(compared_at=last)
+    assert not of_last.differing().exists()
+    assert {row.day: (row.in_mirror, row.mirror_total) for row in of_last} == right
+    assert overview.look(imported, timezone.now()).order_days == shown
+    assert list(OrderDay.objects.exclude(compared_at=last).order_by("-day")) == shown
 
 
-def test_a_day_that_no_comparison_meets_is_forgotten_after_30_days(imported):
+def test_a_day_that_differed_twice_stands_there_twice(imported):
+    wrong = Order.objects.filter(store=imported).order_by("woo_id").first()
+    for total in (wrong.total - 5, wrong.total - 7):
+        Order.objects.filter(pk=wrong.pk).update(total=total, date_modified_gmt="2020-01-01T00:00:00Z", digest="other")
+        sync.run(imported, mode=Mode.COMPARE)
+    sync.run(imported, mode=Mode.COMPARE)
+
+    later, earlier = overview.look(imported, timezone.now()).order_days
+    assert later.day == earlier.day and later.compared_at > earlier.compared_at
+    assert (later.shop_total - later.mirror_total, earlier.shop_total - earlier.mirror_total) == (7, 5)
+
+
+def test_a_day_that_differed_is_forgotten_after_30_days(imported):
     began = timezone.now()
     for days in (29, 31):
         OrderDay.objects.create(

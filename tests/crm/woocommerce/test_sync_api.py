@@ -32,6 +32,9 @@ def test_the_state_of_the_mirror_is_read_in_one_answer(api_client, demo, shop_st
     assert day["in_shop"] == day["in_mirror"] + 1 and Decimal(day["shop_total"]) > Decimal(day["mirror_total"])
     assert {hook["status"] for hook in answer["webhooks"]} == {"active"}
     assert (answer["kept_aside"], answer["incidents"], answer["webhooks_arrive"]) == (0, [], False)
+    # A day that differed stays on record when it does no more.
+    sync.run(shop_store, mode="compare")
+    assert api_client(shop_store).get(URL).json()["order_days"] == [day]
 
 
 def test_a_store_that_was_never_read_has_no_lag(api):
