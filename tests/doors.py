@@ -315,8 +315,7 @@ ROUTES = {
         answers(302, staff=403, owner=200, superuser=200, other_owner=403),
     ),
     "admin:loyalty_account_adjust": Kind(
-        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
-        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=200, viewer=403, other_owner=404), answers(302, staff=200, viewer=403, other_owner=404)
     ),
     # To ask is for owners; what is not frozen can't be unfrozen.
     **dict.fromkeys(

@@ -111,7 +111,8 @@ class AccountAdmin(Freezing, ReadOnlyAdmin):
         "customer_link", "balance_shown", "pending_shown", "worth", "earned_shown", "freezes_shown", "lots", "statement",
     ]  # fmt: skip
     actions_detail = ["adjust", "freeze", "unfreeze"]
-    adjust_roles = {Role.OWNER}
+    # Agents ask, and an owner decides.
+    adjust_roles = {Role.OWNER, Role.AGENT}
     adjust_form: type[forms.Form] = AdjustForm
     adjust_title = _("Adjust points")
 
@@ -122,6 +123,10 @@ class AccountAdmin(Freezing, ReadOnlyAdmin):
     def has_adjust_permission(self, request, object_id=None):
         account = self.get_queryset(request).filter(pk=object_id).first() if object_id else None
         return has_role(request.user, self.adjust_roles, account and account.store_id)
+
+    def waits(self, request, store_id) -> bool:
+        """Whether this member of staff may only ask."""
+        return not has_role(request.user, {Role.OWNER}, store_id)
 
     @action(description=_("Adjust"), url_path="adjust", permissions=["adjust"], icon="edit")
     def adjust(self, request, object_id):
@@ -136,14 +141,16 @@ class AccountAdmin(Freezing, ReadOnlyAdmin):
             "form": form,
             "account": account,
             "balance": units.shown(account.balance, account.unit),
+            "waits": self.waits(request, account.store_id),
             "back": self._page(account),
         }
         return render(request, f"admin/loyalty/{self.opts.model_name}/adjust.html", context)
 
     def _adjusted(self, request, account, form):
         points, reason, cause = (form.cleaned_data[name] for name in ("points", "reason", "cause"))
+        waits = self.waits(request, account.store_id)
         try:
-            adjustment = ledger.adjust(account, points, reason, request.user, key=cause)
+            adjustment = ledger.adjust(account, points, reason, request.user, key=cause, waits=waits)
         except ledger.InsufficientPoints as error:
             form.add_error("points", str(error))
             return False

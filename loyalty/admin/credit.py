@@ -95,8 +95,9 @@ class CreditAccountAdmin(AccountAdmin):
     list_display = ["customer_shown", "balance_shown", "created_at", "store"]
     fields = ["customer_link", "balance_shown", "created_at", "store", "freezes_shown", "statement"]
     readonly_fields = ["customer_link", "balance_shown", "freezes_shown", "statement"]
-    # Agents ask, and an owner decides.
+    # Agents ask for it on the page that gives, and an owner decides.
     add_roles = {Role.OWNER, Role.AGENT}
+    adjust_roles = {Role.OWNER}
     adjust_form = AdjustCreditForm
     adjust_title = _("Give or take store credit")
 
@@ -126,7 +127,7 @@ class CreditAccountAdmin(AccountAdmin):
     def save_model(self, request, obj, form, change):
         said = form.cleaned_data
         account = credit.account_of(obj.store, obj.customer)
-        waits = not has_role(request.user, {Role.OWNER}, obj.store_id)
+        waits = self.waits(request, obj.store_id)
         asked = ledger.adjust(account, said["units"], said["reason"], request.user, key=said["key"], waits=waits)
         tell(request, asked)
         obj.pk, obj.__dict__ = account.pk, account.__dict__
@@ -162,7 +163,7 @@ class CreditAccountAdmin(AccountAdmin):
         return render(request, "stores/staff_form.html", context)
 
     def _refunded(self, request, order, form):
-        said, waits = form.cleaned_data, not has_role(request.user, {Role.OWNER}, order.store_id)
+        said, waits = form.cleaned_data, self.waits(request, order.store_id)
         try:
             done = adjusting.refund(order, said["amount"], said["reason"], request.user, key=said["key"], waits=waits)
         except (paid.CannotGiveBack, adjusting.SentBefore) as error:

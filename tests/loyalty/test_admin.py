@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from crm.stores.models import Membership
 from loyalty import earning, ledger
-from loyalty.models import Account, LedgerEntry, Program
+from loyalty.models import Account, Adjustment, LedgerEntry, Program
 from tests.factories import make_account, make_customer, make_order, make_program, make_staff, make_store
 
 pytestmark = pytest.mark.django_db
@@ -96,9 +96,23 @@ def test_a_bad_adjustment_is_told_at_the_form(owner, account, points, reason, sa
     assert Account.objects.get().balance == 1000
 
 
-@pytest.mark.parametrize("role", [Role.AGENT, Role.VIEWER])
-def test_others_than_the_owner_look_and_do_not_adjust(client, store, account, role):
-    client.force_login(make_staff(store, role))
+def test_agents_ask_for_points_and_an_owner_decides(client, store, account):
+    client.force_login(agent := make_staff(store, Role.AGENT))
+    assert "waits until an owner approves it" in text(client.get(f"/admin/loyalty/account/{account.pk}/adjust/"))
+
+    assert "You asked for it: it waits until an owner approves it." in text(adjust(client, account, 5))
+
+    asked = Adjustment.objects.get()
+    decide = f"/admin/loyalty/adjustment/{asked.pk}/decide/"
+    assert (asked.asked_by, asked.points, asked.entry, Account.objects.get().balance) == (agent, 5, None, 1000)
+    assert client.post(decide, {"decision": "approve"}).status_code == 403
+    client.force_login(make_staff(store))
+    assert client.post(decide, {"decision": "approve"}).status_code == 302
+    assert Account.objects.get().balance == 1005
+
+
+def test_viewers_look_and_do_not_adjust(client, store, account):
+    client.force_login(make_staff(store, Role.VIEWER))
 
     assert client.get("/admin/loyalty/account/").status_code == 200
     page = client.get(f"/admin/loyalty/account/{account.pk}/change/")
