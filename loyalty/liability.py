@@ -26,7 +26,7 @@ ENOUGH_LOTS = 100
 # Accounts of store credit are another debt: `CREDIT`.
 _FIGURES = f"""
     WITH entry AS (
-        SELECT width_bucket(created_at, %(months)s::timestamptz[]) AS month, kind, sum(points + pending) AS points,
+        SELECT width_bucket(created_at, %(months)s::timestamptz[]) AS month, kind, sum(points + pending) AS points, sum(shortfall) AS shortfall,
             max(id) FILTER (WHERE created_at < %(year_ago)s) AS last_old
         FROM loyalty_ledgerentry WHERE store_id = %(store)s AND account_id NOT IN {CREDIT} GROUP BY 1, 2
     ), old AS (
@@ -44,6 +44,7 @@ _FIGURES = f"""
         WHERE lot.store_id = %(store)s AND lot.account_id NOT IN {CREDIT} GROUP BY 1, 2
     )
     SELECT 'moved', month, kind, NULL::boolean, points, NULL::bigint FROM entry
+    UNION ALL SELECT 'not_taken', NULL, NULL, NULL, sum(shortfall), NULL FROM entry
     UNION ALL SELECT 'open', month, CASE WHEN is_pending THEN 'pending' ELSE 'spendable' END, NULL, sum(remaining), NULL
         FROM lot WHERE is_open GROUP BY month, is_pending
     UNION ALL SELECT 'granted', NULL, NULL, is_old, sum(granted), sum(lots) FROM lot GROUP BY is_old
@@ -87,7 +88,7 @@ class Expiring:
 class Liability:
     """A programme's debt in points at one moment; `program.worth` makes money of them.
 
-    `overdrawn` is what customers owe the shop (zero or below). `share` is the expected use from 0 to 1, of `basis_points` points.
+    `overdrawn` is what customers owe the shop (zero or below), `not_taken` what was spent before its order was refunded, and is nobody's debt. `share` is the expected use from 0 to 1, of `basis_points` points.
     """
 
     program: Program
@@ -96,6 +97,7 @@ class Liability:
     spendable: int = 0
     pending: int = 0
     overdrawn: int = 0
+    not_taken: int = 0
     share: Decimal = Decimal(1)
     basis: Basis = Basis.UNKNOWN
     basis_points: int = 0
@@ -152,6 +154,8 @@ def report(program: Program, at: datetime) -> Liability:
         elif what == "moved" and kind in _COLUMNS:
             row = found.months[month - 1]
             setattr(row, _COLUMNS[kind], getattr(row, _COLUMNS[kind]) + points)
+        elif what == "not_taken":
+            found.not_taken = points
         elif what == "open":
             setattr(found, kind, getattr(found, kind) + points)
             _keep(found, month, points)

@@ -38,6 +38,7 @@ def facts(program: Program, at: datetime) -> list[Fact]:
     store = program.store
     return [
         Fact(_("State"), _state(program)),
+        *_unprotected(program),
         _accounts(program),
         Fact(_("Orders earn"), explaining.rate(program.rate, store.currency)),
         _count(EarningRule.objects.for_store(store).filter(active=True), _("Other rates"), "loyalty_earningrule"),
@@ -54,6 +55,21 @@ def _state(program) -> str:
     return _("On: orders paid since %(day)s earn points.") % {
         "day": formats.day(program.starts_at, program.store.timezone)
     }
+
+
+def _unprotected(program) -> list[Fact]:
+    """A line for each protection that is off."""
+    facts = []
+    if not (program.pending_days or program.negative_balance):
+        said = _(
+            "Off: points can be spent at once. What was spent by then is not taken back when the order is sent back."
+            " Set days until points can be spent, or let balances go below zero."
+        )
+        facts.append(Fact(_("Protection against returns"), said))
+    if program.adjust_limit is None:
+        said = _("Off: one owner, or one key, can give any number of points. Above a limit another owner is asked.")
+        facts.append(Fact(_("Protection of adjustments"), said))
+    return facts
 
 
 def _accounts(program) -> Fact:

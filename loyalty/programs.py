@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from crm.stores.models import Store
 
@@ -16,10 +17,15 @@ UNITS = {
 }  # fmt: skip
 
 
-def defaults(currency: str) -> dict[str, Decimal]:
-    """One point for about €1 of purchase, worth a hundredth of it: ₹10 earn a point, and a point is ₹0.10."""
+# What a new programme begins with. Orders can be sent back for about so long; and so many points, worth about €50, are more than a
+# mistake or a kindness, and not yet a theft.
+SAFE = {"pending_days": 14, "adjust_limit": 5000}
+
+
+def defaults(currency: str) -> dict[str, Any]:
+    """One point for about €1 of purchase, worth a hundredth of it: ₹10 earn a point, and a point is ₹0.10. With protections on."""
     unit = Decimal(UNITS.get(currency, 1))
-    return {"rate": 1 / unit, "point_value": unit / 100}
+    return SAFE | {"rate": 1 / unit, "point_value": unit / 100}
 
 
 def open_program(store: Store) -> Program:

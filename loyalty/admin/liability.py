@@ -80,6 +80,10 @@ def figures(found: liability.Liability) -> list[tuple[str, str]]:
     ]
     if found.overdrawn:
         rows.append((_("Below zero: owed by customers"), shown(found.program, found.overdrawn)))
+    if found.not_taken:
+        rows.append(
+            (_("Spent before the order was refunded, and not taken back"), shown(found.program, found.not_taken))
+        )
     # Money, and another debt: none of the sums above has any of it.
     store = found.program.store
     return [
@@ -149,6 +153,7 @@ def table(found: liability.Liability) -> list[list[object]]:
         (_("Pending"), found.pending),
         (_("Expected to be redeemed"), found.expected),
         (_("Below zero: owed by customers"), found.overdrawn),
+        (_("Spent before the order was refunded, and not taken back"), found.not_taken),
     ]
     ahead = [
         *((f"{row.month:%Y-%m}", row.points) for row in found.expiring),

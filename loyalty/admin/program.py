@@ -163,6 +163,9 @@ class ProgramAdmin(Tryable, StoreScopedAdmin):
         preview = self.admin_site.admin_view(self.preview)
         return [path("example/", preview, name="loyalty_program_example"), *super().get_urls()]
 
+    def get_changeform_initial_data(self, request):
+        return programs.SAFE | super().get_changeform_initial_data(request)
+
     def save_model(self, request, obj, form, change):
         if change and obj.active and "active" in form.changed_data:
             for name, value in programs.going_on(timezone.now()).items():

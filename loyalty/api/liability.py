@@ -52,6 +52,7 @@ class LiabilitySerializer(serializers.Serializer):
     spendable = SumSerializer()
     pending = SumSerializer()
     overdrawn = SumSerializer(help_text=_("Balances below zero"))
+    not_taken = SumSerializer(help_text=_("Spent before the order was refunded, and not taken back; of all time"))
     expected = SumSerializer(help_text=_("Outstanding points that will be redeemed, at the expected use"))
     expected_use = ExpectedUseSerializer()
     months = LiabilityMonthSerializer(many=True, help_text=_("The last 24, the oldest first"))
@@ -66,6 +67,7 @@ EXAMPLE = {
     "at": "2026-11-22T09:00:00Z", "currency": "EUR", "point_value": "0.010000", "holders": 812,
     "outstanding": {"points": 412000, "worth": "4120.00"}, "spendable": {"points": 371500, "worth": "3715.00"},
     "pending": {"points": 40500, "worth": "405.00"}, "overdrawn": {"points": 0, "worth": "0.00"},
+    "not_taken": {"points": 120, "worth": "1.20"},
     "expected": {"points": 296640, "worth": "2966.40"},
     "expected_use": {"share": "0.7200", "basis": "cohorts", "basis_points": 968000},
     "months": [{
@@ -104,7 +106,7 @@ def _as_json(found: liability.Liability) -> dict:
         "holders": found.holders,
         **{
             name: both(getattr(found, name))
-            for name in ("outstanding", "spendable", "pending", "overdrawn", "expected")
+            for name in ("outstanding", "spendable", "pending", "overdrawn", "not_taken", "expected")
         },
         "expected_use": {
             "share": f"{found.share:.4f}",

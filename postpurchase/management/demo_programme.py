@@ -9,9 +9,9 @@ from crm.stores.models import Store
 from loyalty import credit, ledger, programs, tiers
 from loyalty.models import Occasion, Program, ReferralTerms, Reward, Tier
 
-# For a shop in rupees: a point is ₹0.10.
+# For a shop in rupees: a point is ₹0.10. Visitors spend at once what they order.
 TERMS = {
-    "name": "Masala Points", "expiry": Program.Expiry.LOT, "expiry_months": 24, "adjust_limit": 5000,
+    "name": "Masala Points", "expiry": Program.Expiry.LOT, "expiry_months": 24, "adjust_limit": 5000, "pending_days": 0,
     "tier_window": Program.Window.ROLLING,
 }  # fmt: skip
 TIERS = {

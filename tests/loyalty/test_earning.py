@@ -13,7 +13,7 @@ from crm.events import recording
 from crm.events.models import Event
 from crm.orders.models import LineItem, Order, RefundLine
 from crm.work import drain
-from loyalty import earning, ledger, programs, receivers
+from loyalty import earning, ledger, programs, receivers, usable
 from loyalty.ledger import Kind
 from loyalty.models import Account, LedgerEntry, Program, RuleVersion
 from loyalty.reckoning import Reckoning
@@ -438,10 +438,14 @@ def test_history_needs_a_store_whose_programme_is_on(store):
 
 
 def test_history_can_be_awarded_right_after_the_store_was_connected(store, customer):
-    make_order(store, customer, total=Decimal("200.00"))
+    make_order(store, customer, total=Decimal("200.00"), date_completed_gmt=NOW)
+    make_order(store, customer, total=Decimal("50.00"))
 
     call_command("award_history", store.slug, "--apply", verbosity=0)
+    usable.release(store, NOW + timedelta(days=15))
 
+    # What has not arrived yet waits.
+    assert Account.objects.get(customer=customer).pending == 5
     assert balance(customer) == 20  # a rupee store begins with a point for each ₹10
 
 

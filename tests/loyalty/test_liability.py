@@ -13,7 +13,7 @@ from crm.stores.models import Membership
 from loyalty import ledger, liability
 from loyalty.ledger import Kind, Posting
 from loyalty.liability import Basis
-from loyalty.models import Account, LedgerEntry
+from loyalty.models import Account, LedgerEntry, Program
 from tests.factories import (
     NOW,
     make_account,
@@ -57,6 +57,25 @@ def test_what_is_owed_is_what_lots_have_left_and_debts_are_told_apart(program, a
 
     assert (found.spendable, found.pending, found.outstanding, found.overdrawn, found.holders) == (180, 50, 230, -30, 1)
     assert program.worth(found.outstanding) == Decimal("23.00")
+
+
+def test_what_was_spent_before_its_order_was_refunded_is_told(client, program, account):
+    Program.objects.update(negative_balance=False)
+    order = make_order(program.store, account.customer)
+    ledger.earn(account, 100, "order:1", order=order, at=NOW - 3 * DAY)
+    ledger.redeem(account, 80, "coupon:TEA", at=NOW - 2 * DAY)
+    ledger.post(account, Kind.REVERSE, -100, "refund:1", order_id=order.pk, at=NOW - DAY)
+    client.force_login(make_staff(program.store))
+
+    page = client.get(f"{PAGE}{program.pk}/change/").content.decode()
+    asked = client.get(
+        "/api/v1/loyalty/liability/", headers={"Authorization": f"Bearer {make_api_key(program.store)[1]}"}
+    )
+
+    assert (owed(program).overdrawn, owed(program).not_taken) == (0, 80)
+    assert "Spent before the order was refunded" in page
+    assert "80 · ₹8.00" in page
+    assert asked.json()["not_taken"] == {"points": 80, "worth": "8.00"}
 
 
 def test_each_month_tells_what_moved_and_its_end_balance_is_the_sum_of_all_entries(program, account):

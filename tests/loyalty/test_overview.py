@@ -58,6 +58,34 @@ def test_an_overview_tells_what_is_on(program):
     assert facts["State"].startswith("On: ")
 
 
+@pytest.mark.parametrize(
+    ("settings", "off"),
+    [
+        ({}, {"returns", "adjustments"}),
+        ({"pending_days": 14}, {"adjustments"}),
+        ({"negative_balance": True, "adjust_limit": 5000}, set()),
+        (programs.SAFE, set()),
+    ],
+)
+def test_a_protection_that_is_off_says_so(owner, program, settings, off):
+    Program.objects.update(**settings)
+
+    shown = owner.get(page(program)).content.decode()
+
+    assert ("Protection against returns" in shown) == ("returns" in off)
+    assert ("Protection of adjustments" in shown) == ("adjustments" in off)
+
+
+def test_a_new_programme_begins_with_protections_on(owner, program):
+    opened = programs.open_program(make_store(currency="EUR"))
+    assert (opened.pending_days, opened.adjust_limit) == (14, 5000)
+
+    form = owner.get("/admin/loyalty/program/add/").context["adminform"].form
+    assert (form["pending_days"].value(), form["adjust_limit"].value()) == (14, 5000)
+    # What there is keeps its own.
+    assert (programs.open_program(program.store).pending_days, program.adjust_limit) == (0, None)
+
+
 def test_the_page_shows_it_with_links_to_what_customers_see_at_a_constant_cost(
     owner, program, django_assert_max_num_queries
 ):
