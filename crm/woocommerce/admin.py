@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 from unfold.decorators import action, display
 
 from crm.orders.admin import link_to
-from crm.stores.models import Membership
+from crm.stores.models import Membership, Store
 from crm.stores.staff import ReadOnlyAdmin, StoreFilter
 from crm.work.admin import DueWorkAdmin
 
@@ -158,7 +158,7 @@ class KeptAsideAdmin(ReadOnlyAdmin):
     list_filter = ["resource", ("resolved_at", admin.EmptyFieldListFilter), ("store", StoreFilter)]
     list_select_related = ["store"]
     search_fields = ["woo_id", "error"]
-    fields = ["woo_id", "resource", "store", "error", "created_at", "resolved_at", "payload"]
+    fields = ["woo_id", "resource", "store", "error", "created_at", "tried_at", "resolved_at", "payload"]
     ordering = ["-pk"]
     actions = ["retry_selected", "dismiss_selected"]
 
@@ -171,14 +171,14 @@ class KeptAsideAdmin(ReadOnlyAdmin):
         at = timezone.now()
         waiting = queryset.unresolved()
         count = waiting.count()
-        for store in {kept.store for kept in waiting.select_related("store")}:
-            sync.retry_kept_aside(store, at, waiting.filter(store=store))
+        stores = Store.objects.filter(pk__in=waiting.order_by().values("store"))
+        tried = sum(sync.retry_kept_aside(store, at, waiting.filter(store=store)) for store in stores)
         left = waiting.count()
         text = ngettext("%(count)d object is mirrored now.", "%(count)d objects are mirrored now.", count - left)
         messages.success(request, text % {"count": count - left})
         if left:
-            text = ngettext("%(count)d object stays aside.", "%(count)d objects stay aside.", left)
-            messages.warning(request, text % {"count": left})
+            text = ngettext("%(count)d object stays aside.", "%(count)d objects stay aside.", left) % {"count": left}
+            messages.warning(request, f"{text} {sync_page.not_tried(count - tried)}" if tried < count else text)
 
     def has_retry_permission(self, request):
         return self._allowed(request, self.retry_roles, None)

@@ -36,6 +36,8 @@ from .walking import NotSure, OutOfTime, Walk, write_down
 __all__ = ["STEPS", "Busy", "Mode", "Result", "plan", "retry_kept_aside", "run"]
 
 Mode = SyncState.Mode
+# How many objects that are kept aside one sync, or one press of a button, tries again.
+RETRIED = 500
 # Of glibc's malloc.h.
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 
@@ -259,15 +261,22 @@ def _restarting(store: Store, mode: str, at: datetime) -> dict[str, Any]:
     }
 
 
-def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | None = None) -> None:
-    """Try again what could not be mirrored, the 500 that wait longest: this version of the program may know better."""
+def retry_kept_aside(store: Store, at: datetime, waiting: QuerySet[KeptAside] | None = None) -> int:
+    """Try again what could not be mirrored: this version of the program may know better. Returns how many were tried: of all, `RETRIED` at most.
+
+    Those come that were not tried for longest, so that what stays bad keeps nothing else waiting.
+    """
     if waiting is None:
         waiting = KeptAside.objects.for_store(store).unresolved()
     pks: dict[str, list[int]] = defaultdict(list)
-    for resource, pk in waiting.order_by("pk").values_list("resource", "pk")[:500]:
+    for resource, pk in waiting.order_by("tried_at", "pk").values_list("resource", "pk")[:RETRIED]:
         pks[resource].append(pk)
+    tried = [pk for group in pks.values() for pk in group]
+    # Before it is tried: even one that kills this process gives way to the next.
+    KeptAside.objects.filter(pk__in=tried).update(tried_at=at)
     for resource in STEPS:
         # Few at once: what is wrong with one may be its size.
         for chunk in batched(pks[resource], 10):
             rows = KeptAside.objects.filter(pk__in=chunk).order_by("pk")
             SAVERS[resource](store, [kept.as_json() for kept in rows], at)
+    return len(tried)

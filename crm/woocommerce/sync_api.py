@@ -214,7 +214,7 @@ class WebhookDeliveryViewSet(StoreScopedReadOnlyViewSet):
 class KeptAsideSerializer(serializers.ModelSerializer):
     class Meta:
         model = KeptAside
-        fields = ["id", "resource", "woo_id", "error", "created_at", "resolved_at"]
+        fields = ["id", "resource", "woo_id", "error", "created_at", "tried_at", "resolved_at"]
 
 
 class WholeKeptAsideSerializer(KeptAsideSerializer):

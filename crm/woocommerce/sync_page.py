@@ -30,6 +30,14 @@ def dismissed(count: int) -> str:
     return ngettext("%(count)d object is dismissed.", "%(count)d objects are dismissed.", count) % {"count": count}
 
 
+def not_tried(count: int) -> str:
+    return ngettext(
+        "%(count)d was not tried: it comes with the next sync, or when you press again.",
+        "%(count)d were not tried: they come with the next syncs, or when you press again.",
+        count,
+    ) % {"count": count}
+
+
 def bar(day: overview.Day, most: int) -> dict:
     """A bar of the drift's chart, which is ten high; a day that found nothing has a low one, a day without a comparison none."""
     height = 10 * day.differing / most if day.differing else 0.3 if day.compared else 0
@@ -153,11 +161,12 @@ class ConnectionAdmin(ReadOnlyAdmin):
         waiting = KeptAside.objects.for_store(store).unresolved()
         rows = waiting.filter(pk__in=self._numbers(request)) if "row" in request.POST else waiting
         count = rows.count()
-        sync.retry_kept_aside(store, timezone.now(), rows)
+        tried = sync.retry_kept_aside(store, timezone.now(), rows)
         left = rows.count()
         mirrored = ngettext("%(count)d object is mirrored now.", "%(count)d objects are mirrored now.", count - left)
         stays = ngettext("%(count)d object stays aside.", "%(count)d objects stay aside.", left)
-        return f"{mirrored % {'count': count - left}} {stays % {'count': left}}"
+        text = f"{mirrored % {'count': count - left}} {stays % {'count': left}}"
+        return f"{text} {not_tried(count - tried)}" if tried < count else text
 
     def do_dismiss(self, store, request):
         count = KeptAside.objects.for_store(store).filter(pk__in=self._numbers(request)).dismiss(timezone.now())

@@ -107,6 +107,7 @@ class KeptAside(models.Model):
     payload = models.TextField(_("as the shop sent it"))
     error = models.TextField(_("error"))
     created_at = models.DateTimeField(_("kept since"), default=timezone.now)
+    tried_at = models.DateTimeField(_("last tried"), default=timezone.now)
     resolved_at = models.DateTimeField(_("resolved"), null=True, blank=True)
 
     objects = KeptAsideQuerySet.as_manager()

@@ -243,7 +243,9 @@ def keep_aside(resource: str, store: Store, broken: list[tuple[dict, str]], at: 
         number = payload.get("id") if isinstance(payload, dict) else None
         name = str(number if number is not None else hashlib.md5(body.encode(), usedforsecurity=False).hexdigest())[:60]
         name, error = (part.replace("\x00", "").encode("utf-8", "replace").decode() for part in (name, error))
-        rows[name] = KeptAside(store=store, resource=resource, woo_id=name, payload=body, error=error, created_at=at)
+        rows[name] = KeptAside(
+            store=store, resource=resource, woo_id=name, payload=body, error=error, created_at=at, tried_at=at
+        )
         saved.kept_aside.append((name, error))
     # What was dismissed, or put right since, stays so until it comes as something else: each comparison brings it again.
     settled = KeptAside.objects.for_store(store).filter(resource=resource, woo_id__in=rows, resolved_at__isnull=False)
@@ -254,7 +256,7 @@ def keep_aside(resource: str, store: Store, broken: list[tuple[dict, str]], at: 
         rows.values(),
         update_conflicts=True,
         unique_fields=["store", "resource", "woo_id"],
-        update_fields=["payload", "error", "resolved_at"],
+        update_fields=["payload", "error", "tried_at", "resolved_at"],
     )
 
 
