@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from crm.messaging import mailboxes, outbox
 from crm.orders.customers import addresses
 from crm.orders.models import Customer, Order
 from crm.shipping.models import Shipment
-from crm.stores.models import Store, User
+from crm.stores.models import ApiKey, Store, User
 
 from . import days, ledger, members, programs
 from .ledger import Kind, Posting
@@ -27,13 +28,14 @@ from .reckoning import VOID
 
 State, Reason, Flag = Referral.State, Referral.Reason, Referral.Flag
 REWARDED, WELCOMED, DECLINED = "referral-rewarded", "referral-welcome", "referral-declined"
+DECISION = ("decided_at", "decided_by", "decided_by_key", "decision")
 REMEMBERED = timedelta(days=90)
 # One member's friends of one day; more is no circle of friends.
 A_DAY = 20
 
 
 class Decided(Exception):
-    """There is nothing to decide any more: the friend was rewarded or declined already."""
+    """There is nothing to decide, or nothing to undo; the message is for people."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,16 @@ def _is_self(member, mailbox) -> bool:
 
 def _is_customer(store, mailbox, before: Order | None = None) -> bool:
     """Whether somebody of this mailbox has ordered (before that order). What came to nothing was no order."""
-    orders = Order.objects.for_store(store).existing().exclude(status__in=(*VOID, "pending", "checkout-draft"))
+    orders = _orders_of(store, mailbox)
     if before is not None:
         orders = orders.filter(date_created_gmt__lt=before.date_created_gmt).exclude(pk=before.pk)
+    return orders.exists()
+
+
+def _orders_of(store, mailbox) -> QuerySet[Order]:
+    orders = Order.objects.for_store(store).existing().exclude(status__in=(*VOID, "pending", "checkout-draft"))
     theirs = Customer.objects.for_store(store).filter(mailboxes.same("email", mailbox))
-    return orders.filter(Q(customer__in=theirs) | Q(customer__joined_to__in=theirs) | Q(billing_email=mailbox)).exists()
+    return orders.filter(Q(customer__in=theirs) | Q(customer__joined_to__in=theirs) | Q(billing_email=mailbox))
 
 
 def _seen_before(store, member, seen) -> list[str]:
@@ -308,31 +315,63 @@ def _decline(referral, reason):
 
 
 @transaction.atomic
-def approve(referral: Referral, by: User | None, reason: str, at: datetime) -> Referral:
+def approve(referral: Referral, by: User | ApiKey, reason: str, at: datetime) -> Referral:
     """Staff have looked at what is odd and find it in order; the reward comes when it is due. Raises Decided."""
     referral = _undecided(referral)
-    referral.decided_at, referral.decided_by, referral.decision = at, by, reason
-    referral.save(update_fields=["decided_at", "decided_by", "decision"])
+    _decide(referral, by, reason, at)
+    referral.save(update_fields=DECISION)
     return referral
 
 
 @transaction.atomic
-def decline(referral: Referral, by: User | None, reason: str, at: datetime) -> Referral:
+def decline(referral: Referral, by: User | ApiKey, reason: str, at: datetime) -> Referral:
     """Staff refuse the reward; the member is told, with the reason. Raises Decided."""
     referral = _undecided(referral)
-    referral.decided_at, referral.decided_by, referral.decision = at, by, reason
+    _decide(referral, by, reason, at)
     _decline(referral, Reason.STAFF)
-    referral.save(update_fields=["decided_at", "decided_by", "decision", "state", "reason"])
+    referral.save(update_fields=[*DECISION, "state", "reason"])
     context = {"friend": masked(referral.friend_email), "reason": reason}
-    outbox.queue(referral.store, DECLINED, f"referral:{referral.pk}", customer=referral.member, context=context, at=at)
+    # What was undone and is declined again is told again.
+    key = f"referral:{referral.pk}:{at.timestamp():.0f}"
+    outbox.queue(referral.store, DECLINED, key, customer=referral.member, context=context, at=at)
     return referral
+
+
+@transaction.atomic
+def reopen(referral: Referral, at: datetime) -> Referral:
+    """Undo that staff declined it: it stands where its order is now, and what looks odd is to be decided again. Raises Decided."""
+    referral = _held(referral)
+    if (referral.state, referral.reason) != (State.DECLINED, Reason.STAFF):
+        raise Decided(_("Only what staff have declined can be taken up again."))
+    _decide(referral, None, "", None)
+    referral.state, referral.reason = State.ORDERED if referral.order_id else State.INVITED, ""
+    terms = ReferralTerms.objects.filter(program__store=referral.store_id).first()
+    if terms is not None:
+        # Nothing was followed meanwhile.
+        for order in _orders_of(referral.store, referral.mailbox).order_by("date_created_gmt", "pk"):
+            if referral.state in Referral.UNDER_WAY:
+                _take_order(terms, referral, order)
+        _take_delivery(terms, referral, at)
+    referral.save()
+    return referral
+
+
+def _decide(referral, by, reason, at):
+    referral.decided_at, referral.decision = at, reason
+    referral.decided_by = by if isinstance(by, User) else None
+    referral.decided_by_key = by if isinstance(by, ApiKey) else None
 
 
 def _undecided(referral):
-    referral = Referral.objects.select_for_update(of=("self",)).select_related("store", "member").get(pk=referral.pk)
+    referral = _held(referral)
     if referral.state not in Referral.UNDER_WAY:
-        raise Decided
+        raise Decided(_("It was rewarded or closed already."))
     return referral
+
+
+def _held(referral):
+    rows = Referral.objects.select_for_update(of=("self",)).select_related("store", "member", "order")
+    return rows.get(pk=referral.pk)
 
 
 def tidy(store: Store, at: datetime) -> None:

@@ -210,6 +210,7 @@ ROUTES = {
     "loyalty-referral-detail": api_row,
     "loyalty-referral-approve": api_row_act,
     "loyalty-referral-decline": api_row_act,
+    "loyalty-referral-reopen": Kind(api_row_act.get, api_row_act.post | {"key": 400}),
     # sign-in
     "account_login": Kind(answers(200), answers(200)),
     # the second factor: each one's own; these people have neither one nor a password
@@ -348,6 +349,10 @@ ROUTES = {
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),
     "admin:loyalty_referral_decline": Kind(
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+        answers(302, staff=403, owner=200, superuser=200, other_owner=404),
+    ),
+    "admin:loyalty_referral_reopen": Kind(
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
         answers(302, staff=403, owner=200, superuser=200, other_owner=404),
     ),

@@ -53,10 +53,10 @@ class ReferralAdmin(ReadOnlyAdmin):
     list_per_page = 50
     fields = [
         "friend_email", "member_link", "state", "reason", "odd", "order_link", "created_at", "lapses_at", "ordered_at",
-        "delivered_at", "due_at", "rewarded_at", "decided_at", "decided_by", "decision", "store",
+        "delivered_at", "due_at", "rewarded_at", "decided_at", "decided_by", "decided_by_key", "decision", "store",
     ]  # fmt: skip
     readonly_fields = ["member_link", "order_link", "odd"]
-    actions_detail = ["approve", "decline"]
+    actions_detail = ["approve", "decline", "reopen"]
     decide_roles = {Role.OWNER}
 
     def has_decide_permission(self, request, object_id=None):
@@ -69,9 +69,15 @@ class ReferralAdmin(ReadOnlyAdmin):
 
     @action(description=_("Decline"), url_path="decline", permissions=["decide"], icon="close")
     def decline(self, request, object_id):
-        return self._decide(request, object_id, referrals.decline, _("Decline the reward"))
+        told = _("The member gets no points and is told so, with the reason you write.")
+        return self._decide(request, object_id, referrals.decline, _("Decline the reward"), told)
 
-    def _decide(self, request, object_id, verb, title):
+    @action(description=_("Undo the refusal"), url_path="reopen", permissions=["decide"], icon="undo")
+    def reopen(self, request, object_id):
+        told = _("It goes on from where the friend's order is now. The member sees it in the portal and gets no mail.")
+        return self._decide(request, object_id, _reopen, _("Undo the refusal"), told)
+
+    def _decide(self, request, object_id, verb, title, told=""):
         referral = self.get_object(request, object_id)
         if referral is None:
             raise Http404
@@ -80,8 +86,8 @@ class ReferralAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 verb(referral, request.user, form.cleaned_data["reason"], timezone.now())
-            except referrals.Decided:
-                messages.warning(request, _("It was rewarded or closed already."))
+            except referrals.Decided as error:
+                messages.warning(request, str(error))
             else:
                 self.log_change(request, referral, f"{title}: {form.cleaned_data['reason']}")
                 messages.success(request, _("Done."))
@@ -92,7 +98,7 @@ class ReferralAdmin(ReadOnlyAdmin):
             "form": form,
             "referral": referral,
             "odd": self.odd(referral),
-            "declines": verb is referrals.decline,
+            "told": told,
             "back": reverse("admin:loyalty_referral_change", args=[referral.pk]),
         }
         return render(request, "admin/loyalty/referral/decide.html", context)
@@ -112,3 +118,8 @@ class ReferralAdmin(ReadOnlyAdmin):
     @display(description=_("odd"))
     def odd(self, referral):
         return ", ".join(str(Referral.Flag(flag).label) for flag in referral.flags) or "—"
+
+
+def _reopen(referral, by, reason, at):
+    """Who undid it, and why, stands in the row's history."""
+    referrals.reopen(referral, at)

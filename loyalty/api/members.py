@@ -159,12 +159,22 @@ class ReferralViewSet(StoreScopedMixin, viewsets.ReadOnlyModelViewSet):
         """No reward; the member is told so, with the reason."""
         return self._decide(request, referrals.decline)
 
+    @extend_schema(request=None, responses=ReferralSerializer)
+    @action(detail=True, methods=["post"])
+    def reopen(self, request, pk):
+        """Undo that it was declined by staff or a program: it goes on from where the friend's order is now, and is to be decided again if it looks odd."""
+        try:
+            referral = referrals.reopen(self.get_object(), timezone.now())
+        except referrals.Decided as error:
+            raise serializers.ValidationError(str(error)) from error
+        return Response(ReferralSerializer(referral).data)
+
     def _decide(self, request, verb):
         referral = self.get_object()
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
-            referral = verb(referral, None, serializer.validated_data["reason"], timezone.now())
-        except referrals.Decided:
-            raise serializers.ValidationError(_("It was rewarded or closed already.")) from None
+            referral = verb(referral, request.auth, serializer.validated_data["reason"], timezone.now())
+        except referrals.Decided as error:
+            raise serializers.ValidationError(str(error)) from error
         return Response(ReferralSerializer(referral).data)

@@ -9,7 +9,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from crm.orders.models import Customer, Order
-from crm.stores.models import Store
+from crm.stores.models import ApiKey, Store
 
 from .program import Program
 
@@ -137,6 +137,10 @@ class Referral(models.Model):
     decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("decided by")
+    )
+    # A program decided.
+    decided_by_key = models.ForeignKey(
+        ApiKey, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("decided by the key")
     )
     decision = models.CharField(_("reason given"), max_length=300, blank=True)
 

@@ -9,13 +9,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from crm.events import recording
-from crm.messaging import compose
 from crm.messaging.mailboxes import mailbox, same
 from crm.messaging.models import Message
 from crm.orders.customers import join_guest
 from crm.shipping import progress
 from crm.shipping.models import TrackingEvent
-from crm.stores.models import Membership
 from crm.work import drain
 from loyalty import members, referrals
 from loyalty.models import Account, LedgerEntry, Member, Referral, ReferralCode, ReferralTerms, Sighting
@@ -28,7 +26,6 @@ from tests.factories import (
     make_program,
     make_referral,
     make_shipment,
-    make_staff,
     make_store,
     sign_in,
 )
@@ -368,67 +365,6 @@ def test_an_address_of_the_network_is_hashed_for_the_store_and_half_of_ipv6_is_a
     assert one.network == two.network
     assert "2001" not in one.network
     assert referrals.trace(make_store(), "2001:db8:1:2:a:b:c:d", "Firefox").network != one.network
-
-
-def test_what_is_odd_waits_for_staff(store, terms, member):
-    referral = make_referral(member, friend_email=FRIEND, flags=["address"])
-    deliver(friend_orders(store), NOW + 4 * DAY)
-    assert referrals.reward(store, NOW + 20 * DAY) == 0
-
-    referrals.approve(referral, None, "Neighbours", NOW + 21 * DAY)
-
-    assert referrals.reward(store, NOW + 21 * DAY) == 1
-
-
-@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("agent", False), ("owner", True)])
-def test_the_owner_declines_with_a_reason_and_the_member_is_told(client, store, terms, member, role, may):
-    referral = make_referral(member, friend_email=FRIEND, flags=["phone"])
-    client.force_login(user := make_staff(store, Membership.Role(role)))
-    assert FRIEND in client.get("/admin/loyalty/referral/?decide=yes").content.decode()
-
-    answer = client.post(f"/admin/loyalty/referral/{referral.pk}/decline/", {"reason": "The same telephone"})
-
-    referral.refresh_from_db()
-    assert answer.status_code == (302 if may else 403)
-    assert (referral.state == "declined") is may
-    if may:
-        assert (referral.decided_by, referral.reason, referral.decision) == (user, "staff", "The same telephone")
-        _subject, text, _html = compose.render(Message.objects.get(kind="referral-declined"))
-        assert "ra•••@mail.example" in text and "The same telephone" in text
-
-
-def test_nothing_is_decided_twice(client, store, terms, member):
-    referral = make_referral(member, friend_email=FRIEND, flags=["phone"])
-    client.force_login(make_staff(store))
-    url = f"/admin/loyalty/referral/{referral.pk}/"
-    client.post(f"{url}decline/", {"reason": "No"})
-
-    page = client.post(f"{url}approve/", {"reason": "Yes"}, follow=True).content.decode()
-
-    assert "closed already" in page
-    assert Referral.objects.get().decision == "No"
-
-
-def test_a_decision_needs_a_reason(client, store, terms, member):
-    referral = make_referral(member, friend_email=FRIEND, flags=["phone"])
-    client.force_login(make_staff(store))
-
-    assert client.post(f"/admin/loyalty/referral/{referral.pk}/approve/", {"reason": ""}).status_code == 200
-    assert Referral.objects.get().decided_at is None
-
-
-def test_programs_read_and_decide(api, store, terms, member):
-    odd = make_referral(member, friend_email=FRIEND, flags=["phone"])
-    make_referral(member)
-    url = "/api/v1/loyalty/referrals/"
-    assert [row["id"] for row in api.get(f"{url}?undecided=true").json()["results"]] == [odd.pk]
-
-    approved = api.post(f"{url}{odd.pk}/approve/", {"reason": "Neighbours"})
-
-    assert (approved.status_code, approved.json()["decision"]) == (200, "Neighbours")
-    assert api.post(f"{url}{odd.pk}/decline/", {"reason": "x" * 301}).status_code == 400
-    assert api.post(f"{url}{odd.pk}/decline/", {"reason": "After all"}).json()["state"] == "declined"
-    assert api.post(f"{url}{odd.pk}/approve/", {"reason": "Again"}).status_code == 400
 
 
 # --- forgetting ---
