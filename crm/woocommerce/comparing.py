@@ -13,7 +13,7 @@ from .client import endpoint_of
 from .models import Resource, SyncState
 from .paging import Paging
 from .saving import MODELS, SAVERS, forget_refunds, save_categories
-from .values import MappingError
+from .values import MappingError, numbered
 from .walking import Walk
 
 # When it was changed, and when it was deleted.
@@ -29,7 +29,7 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
     model = MODELS[resource]
     pages = Paging(walk, endpoint_of(resource), params | ({"_fields": fields} if fields else {}))
     for page in pages:
-        rows = page.numbered
+        rows = walks.with_refunds(walk, page.numbered) if resource == "orders" else page.numbered
         start = min([state.position, *(woo_id - 1 for woo_id in rows)])
         end = max([state.position, *rows])
         held: QuerySet = model.objects.filter(store=walk.store, woo_id__gt=start)
@@ -56,6 +56,8 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
                 for chunk in walks.chunks(sorted(numbers)):
                     dates = answers.dates_held(walk.store, resource, chunk)
                     found = walks.named(walk.client, endpoint_of(resource), chunk, **params)
+                    if resource == "orders":
+                        found = list(walks.with_refunds(walk, numbered(found)).values())
                     _heal(walk, resource, found, dates, chunk, live, is_suspicion=numbers is unproven)
             doubtful = set()
         else:

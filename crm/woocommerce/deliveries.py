@@ -22,11 +22,13 @@ from . import answers, identity, rereads, saving
 from .client import Client, endpoint_of
 from .errors import WooCommerceError
 from .models import Reread, ShopIdentity, WebhookDelivery
-from .rereads import NOTES
+from .rereads import NOTES, REFUNDS
 from .values import whole
 
 # Topic to resource. What an order refers to comes before the order; other topics (plug-ins', `action.…`) say nothing to the mirror.
 RESOURCES = {"product": "products", "customer": "customers", "coupon": "coupons", "order": "orders"}
+# What is read of an order besides the order itself: Reread's resource to the end of the address.
+OF_ORDER = {NOTES: "notes", REFUNDS: "refunds"}
 
 
 class Halted(Exception):
@@ -133,7 +135,7 @@ def is_gone(code) -> bool:
 def read_again(rows: list[Reread], at: datetime) -> None:
     """Ask the shop for each object and save what it says, or that it has it no more. Settles row by row."""
     for row in rows:
-        dates = {} if row.resource == NOTES else answers.dates_held(row.store, row.resource, [row.woo_id])
+        dates = {} if row.resource in OF_ORDER else answers.dates_held(row.store, row.resource, [row.woo_id])
         try:
             payload = _read(row)
         except WooCommerceError as error:
@@ -153,6 +155,9 @@ def _save(row: Reread, payload, at: datetime, dates: dict[int, datetime]) -> Non
     if row.resource == NOTES:
         if payload is not None:
             saving.save_notes(row.store, row.woo_id, payload, at)
+    elif row.resource == REFUNDS:
+        if payload is not None:
+            saving.save_refunds_of(row.store, row.woo_id, payload, at)
     elif payload is None:
         saving.mark_deleted(row.store, row.resource, [row.woo_id], at)
     else:
@@ -161,9 +166,12 @@ def _save(row: Reread, payload, at: datetime, dates: dict[int, datetime]) -> Non
 
 def _read(row: Reread):
     """What the shop has of it; None where it has no such object."""
-    endpoint = f"orders/{row.woo_id}/notes" if row.resource == NOTES else f"{endpoint_of(row.resource)}/{row.woo_id}"
+    of_order = OF_ORDER.get(row.resource)
+    endpoint = f"orders/{row.woo_id}/{of_order}" if of_order else f"{endpoint_of(row.resource)}/{row.woo_id}"
     with Client(row.store) as client:
         try:
+            if row.resource == REFUNDS:
+                return [refund for page in client.pages(endpoint) for refund in page.numbered.values()]
             return client.get(endpoint)
         except WooCommerceError as error:
             # Not any 404: that of a shop whose API is switched off says nothing about the object.

@@ -14,6 +14,8 @@ from .models import Reread
 
 # The notes of the order of a number: they have no list of their own.
 NOTES = "notes"
+# The refunds of the order of a number, as their own list has them.
+REFUNDS = "refunds"
 
 
 def ask(objects: Iterable[tuple[int, str, int]], at: datetime, *, after: timedelta = timedelta()) -> None:

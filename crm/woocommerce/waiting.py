@@ -15,6 +15,11 @@ _LOOK = """
         EXISTS (
             SELECT FROM orders_refund r JOIN orders_order o ON o.id = r.order_id AND o.deleted_at IS NULL
             WHERE r.store_id = %(store)s AND r.lines_synced_at IS NULL
+        ) OR EXISTS (
+            -- Ten minutes over, as all that polls ask for.
+            SELECT FROM woocommerce_syncstate s JOIN woocommerce_webhookdelivery d
+                ON d.store_id = s.store_id AND d.created_at >= s.complete_until - interval '10 minutes'
+            WHERE s.store_id = %(store)s AND s.resource = 'refunds'
         ),
         EXISTS (SELECT FROM woocommerce_keptaside WHERE store_id = %(store)s AND resolved_at IS NULL),
         EXISTS (SELECT FROM woocommerce_incident WHERE store_id = %(store)s AND kind = 'sync' AND closed_at IS NULL)
@@ -28,6 +33,7 @@ class Waiting(NamedTuple):
     categories: bool
     buyers: bool
     refunds: bool
+    """Lines of refunds are to be read, or webhooks have told of changes: with a change, there may be a refund that no order names."""
     kept_aside: bool
     """Objects that could not be mirrored are to be tried again."""
     incident: bool

@@ -14,13 +14,13 @@ from crm.work.batches import batched
 from . import answers, drift
 from .client import PER_PAGE, Client, endpoint_of
 from .errors import WooCommerceError
+from .models import SyncState
 from .paging import Paging
 from .saving import (
     MODELS,
     Ahead,
     Item,
     Saved,
-    forget_refunds,
     mark_deleted,
     order_map,
     save_categories,
@@ -29,6 +29,7 @@ from .saving import (
     save_orders,
     save_products,
     save_refunds,
+    save_refunds_of,
     save_reviews,
 )
 from .values import numbered
@@ -172,10 +173,14 @@ def buyers(walk: Walk) -> None:
 
 
 def refunds(walk: Walk) -> None:
-    """Orders name their refunds; the refunds' own lines are read here, in pages where the shop can list them."""
-    if walk.is_full:
+    """Orders name their refunds; the refunds' own lines are read here, in pages where the shop can list them.
+
+    Some versions of WooCommerce leave out of their orders what was refunded: so a poll reads which ones were made lately, whatever orders say.
+    """
+    # Without a window no list was read yet: there may be none.
+    if walk.state.mode != SyncState.Mode.CHANGES or walk.state.window_after:
         try:
-            through(walk, "refunds", save_refunds)
+            through(walk, "refunds", save_refunds if walk.is_full else _save_unread, **_made_since(walk))
         except WooCommerceError as error:
             # Shops before WooCommerce 9 list the refunds of one order only.
             if error.code != "rest_no_route":
@@ -184,28 +189,31 @@ def refunds(walk: Walk) -> None:
     numbers = waiting.order_by("order__woo_id").values_list("order__woo_id", flat=True).distinct()
     for woo_id, rows in walk.each(lambda client, woo_id: all_of(client, f"orders/{woo_id}/refunds"), list(numbers)):
         if rows is not None:
-            save_refunds_of(walk, woo_id, rows)
+            with walk.step() as count:
+                count(save_refunds_of(walk.store, woo_id, rows, timezone.now()), len(rows))
 
 
-def save_refunds_of(walk: Walk, order_woo_id: int, rows: list[dict]) -> None:
-    """Save the refunds of one order, with their lines; those that the shop has no more are deleted."""
-    with walk.step() as count:
-        at = timezone.now()
-        saved = save_refunds(walk.store, [row | {"parent_id": order_woo_id} for row in rows], at)
-        saved.updated += forget_refunds(walk.store, order_woo_id, [row["id"] for row in rows], at)
-        count(saved, len(rows))
+def _save_unread(store: Store, rows: list[dict], at: datetime) -> Saved:
+    """A refund is never changed: those that are held with their lines stay as they are."""
+    listed = numbered(rows)
+    held = Refund.objects.filter(store=store, woo_id__in=list(listed), lines_synced_at__isnull=False)
+    known = set(held.values_list("woo_id", flat=True))
+    return save_refunds(store, [row for woo_id, row in listed.items() if woo_id not in known], at)
+
+
+def _made_since(walk: Walk) -> dict[str, Any]:
+    """The parameters that ask for what was made since the last poll began. The shop may take the date for its own local time, of a zone it has changed since."""
+    if not (after := walk.state.window_after):
+        return {}
+    local = after.astimezone(walk.store.zone).replace(tzinfo=None)
+    earlier = min(local, after.astimezone(UTC).replace(tzinfo=None)) - timedelta(hours=1)
+    return {"after": f"{earlier:%Y-%m-%dT%H:%M:%S}"}
 
 
 def reviews(walk: Walk) -> None:
     """The new ones; what became of the others later (approved, thrown away) changes no date and is found by comparison."""
-    window: dict[str, Any] = {}
-    if after := walk.state.window_after:
-        # The shop takes this date for its own local time, and its zone may have changed since it was connected.
-        local = after.astimezone(walk.store.zone).replace(tzinfo=None)
-        earlier = min(local, after.astimezone(UTC).replace(tzinfo=None)) - timedelta(hours=1)
-        window = {"after": f"{earlier:%Y-%m-%dT%H:%M:%S}"}
     try:
-        through(walk, endpoint_of("reviews"), save_reviews, status="all", **window)
+        through(walk, endpoint_of("reviews"), save_reviews, status="all", **_made_since(walk))
     except WooCommerceError as error:
         # Shops before WooCommerce 3.5 have no such list.
         if error.code != "rest_no_route":
@@ -216,6 +224,29 @@ def named(client: Client, endpoint: str, numbers: list[int], **params) -> list[d
     """The objects with these numbers (100 at most), as far as the shop lists them."""
     params |= {"include": ",".join(map(str, numbers)), "per_page": PER_PAGE}
     return [row for page in client.pages(endpoint, **params) for row in page.numbered.values()]
+
+
+def with_refunds(walk: Walk, rows: dict[int, dict]) -> dict[int, dict]:
+    """Orders by number; one that names no refund and is held with some is given those that the shop's list of refunds still has.
+
+    One more request for all of them, and none where orders name their refunds.
+    """
+    silent = [woo_id for woo_id, row in rows.items() if not row.get("refunds")]
+    held = Refund.objects.filter(store=walk.store, order__woo_id__in=silent, order__deleted_at=None)
+    missed = sorted(held.values_list("woo_id", flat=True))
+    completed = dict(rows)
+    for chunk in chunks(missed):
+        try:
+            found = named(walk.client, "refunds", chunk, _fields="id,parent_id,amount,reason")
+        except WooCommerceError as error:
+            if error.code != "rest_no_route":
+                raise
+            break
+        for refund in found:
+            if (order := refund.get("parent_id")) in silent:
+                summary = {"id": refund["id"], "reason": refund.get("reason"), "total": refund.get("amount")}
+                completed[order] = completed[order] | {"refunds": [*(completed[order].get("refunds") or []), summary]}
+    return completed
 
 
 def read_again(walk: Walk, resource: str, numbers: Collection[int]) -> None:

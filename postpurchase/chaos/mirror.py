@@ -148,6 +148,11 @@ def order_differences(store: Store, demo: Demo, besides: set[int]) -> Iterator[s
         rows = {row["id"]: row["status"] for row in demo.shop.rows["orders"].values() if row["id"] not in besides}
         wanted = {woo_id: demo.payload("order", woo_id) for woo_id, status in rows.items() if status not in NO_ORDERS}
         refunds = {woo_id: dict(row) for woo_id, row in demo.shop.rows["refunds"].items()}
+        if not demo.shop.names_refunds:
+            wanted = {
+                woo_id: payload | {"refunds": demo.shop.rows["orders"][woo_id]["refunds"]}
+                for woo_id, payload in wanted.items()
+            }
     yield from held_twice(Order, store)
     held = Order.objects.filter(store=store).select_related("customer")
     found = {order.woo_id: order for order in held if order.woo_id not in besides}

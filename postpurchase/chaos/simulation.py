@@ -292,6 +292,7 @@ def opened(seed: int) -> Iterator[Simulation]:
     shop = server.year_shop(
         seed, now=clock.shops, customers=dice.randint(3, 10), orders=dice.randint(0, 30), zone=zone, currency=currency
     )
+    shop.names_refunds = dice.random() > 0.2
     trouble = faults.Trouble(seed, share=dice.choice((0.0, 0.1, 0.2, 0.4)), busy=0.1, slow=0.0)
     trouble.is_quiet = True
     patience = mock.patch.dict(Client.__init__.__kwdefaults__, sleep=lambda seconds: None)

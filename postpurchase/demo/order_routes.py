@@ -128,6 +128,8 @@ def list_refunds(call: Call, order_id: int | None = None) -> Response:
     if order_id is not None:
         call.shop.order(order_id)
     rows = [row for row in call.shop.rows["refunds"].values() if order_id in (None, row["parent_id"])]
+    if wanted := asked.ids("include"):
+        rows = [row for row in rows if row["id"] in wanted]
     rows = within(
         call.shop, rows, {key: call.params[key] for key in ("after", "before", "dates_are_gmt") if key in call.params}
     )

@@ -72,6 +72,7 @@ class Renderer:
         out |= {
             "number": str(row["id"]),
             "line_items": [self.line(line) for line in row["line_items"]],
+            "refunds": row["refunds"] if shop.names_refunds else [],
             "payment_url": pay,
             "is_editable": row["status"] in ("pending", "on-hold", "auto-draft"),
             "needs_payment": unpaid and cents(row["total"]) > 0,

@@ -64,6 +64,8 @@ class State:
     ):
         self.name, self.zone, self.currency, self.now = name, ZoneInfo(zone), currency, now
         self.url = "http://shop.example"
+        # False: orders name no refunds, as those of some versions of WooCommerce; the lists of refunds have them.
+        self.names_refunds = True
         self.lock = threading.RLock()
         self.rows: dict[str, dict[int, dict]] = {table: {} for table in TABLES}
         self.numbers: dict[str, int] = {}  # the next of each kind

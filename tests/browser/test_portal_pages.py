@@ -226,7 +226,9 @@ def test_on_a_telephone_the_menu_stays_under_the_thumb_and_covers_nothing(people
         frame, boxes = menu.bounding_box(), [entry.bounding_box() for entry in entries]
         assert frame["y"] + frame["height"] == 800 and 44 <= frame["height"] < 90, (language, frame)
         assert len(boxes) >= 4 and all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
-        assert not page.evaluate("[...document.querySelectorAll('header nav a')].some(a => a.scrollWidth > a.clientWidth)")
+        assert not page.evaluate(
+            "[...document.querySelectorAll('header nav a')].some(a => a.scrollWidth > a.clientWidth)"
+        )
         end = page.locator("footer").bounding_box()
         assert end["y"] + end["height"] <= frame["y"], (language, end, frame)
 

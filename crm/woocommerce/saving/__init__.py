@@ -15,7 +15,7 @@ from .items import Ahead, Item
 from .notes import save_notes
 from .orders import order_map, save_orders
 from .page import Saved
-from .refunds import save_refunds
+from .refunds import save_refunds, save_refunds_of
 from .reviews import save_reviews
 
 SAVERS: dict[str, Callable[..., Saved]] = {
@@ -44,5 +44,6 @@ __all__ = [
     "save_orders",
     "save_products",
     "save_refunds",
+    "save_refunds_of",
     "save_reviews",
 ]

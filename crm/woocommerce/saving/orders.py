@@ -10,6 +10,7 @@ from crm.stores.models import Store
 
 from .. import mapping, rereads
 from .buyers import add_buyers, keep_customers
+from .deleting import add_up_refunds
 from .facts import Before, record_facts
 from .items import Item, Prepared, add, joined, make_item, prepare
 from .page import Held, Mirror, Saved, counts, save, upsert
@@ -175,13 +176,42 @@ def _write(store: Store, items: list[Item], held: dict[int, Held], at: datetime)
         LineItem, _LINES, store, written, updated, joined(item.lines for item in items if item.woo_id in written)
     )
     refunds = joined(item.refunds for item in items if item.woo_id in written)
-    returned, stale = _write_children(Refund, _REFUNDS, store, written, updated, refunds)
+    naming = [written[item.woo_id] for item in items if item.woo_id in held and item.woo_id in written and item.refunds]
+    returned, stale = _write_children(Refund, _REFUNDS, store, written, naming, refunds)
+    unnamed = _refunded_before(store, set(updated) - set(naming))
     new = [row[:3] for row in returned if row[3]]
     lost = [(refund.woo_id, refund.order_id, refund.amount) for refund in stale]
     record_facts(store, items, held, written, buyers.new, new, lost, at)
     _follow_erasures(store, [item for item in items if item.woo_id in written], held, written, at)
     rereads.ask(_hints(store, [item for item in items if item.woo_id in written], held), at, after=SETTLING)
+    unnamed |= {item.woo_id for item in items if item.woo_id in written and _is_silent(store, item, held)}
+    rereads.ask(((store.pk, rereads.REFUNDS, woo_id) for woo_id in unnamed), at)
     return written
+
+
+def _refunded_before(store: Store, orders: set[int]) -> set[int]:
+    """The numbers of those of these orders that have refunds here, which therefore stay.
+
+    Some versions of WooCommerce name no refunds in their orders at all: only the list of an order's own refunds tells that they are gone.
+    """
+    if not orders:
+        return set()
+    refunds = Refund.objects.filter(order__in=orders).order_by()
+    found = set(refunds.values_list("order__woo_id", flat=True).distinct())
+    if found:
+        add_up_refunds(store, list(found))
+    return found
+
+
+def _is_silent(store: Store, item: Item, held: dict[int, Held]) -> bool:
+    """Whether an order is refunded now and names no refund. Of history the list of all refunds tells."""
+    if item.row["status"] != "refunded" or item.refunds or not Decimal(item.row["total"] or 0):
+        return False
+    was = held.get(item.woo_id)
+    if was:
+        return Before(*was.extra).status != "refunded"
+    changed = item.row["date_modified_gmt"] or item.row["date_created_gmt"]
+    return bool(changed and datetime.fromisoformat(changed) >= store.announce_from)
 
 
 def _follow_erasures(store: Store, items: list[Item], held: dict[int, Held], written: dict[int, int], at) -> None:

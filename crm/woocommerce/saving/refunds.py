@@ -12,7 +12,7 @@ from crm.stores.models import Store
 from .. import mapping
 from ..models import KeptAside
 from ..values import MappingError, when_of
-from .deleting import add_up_refunds
+from .deleting import add_up_refunds, forget_refunds
 from .items import encode
 from .page import Saved, keep_aside
 from .statements import bound_cursor
@@ -85,6 +85,14 @@ def save_refunds(store: Store, payloads: Iterable[dict], at: datetime) -> Saved:
     bad = {number for number, _error in saved.kept_aside}
     good = [str(woo_id) for woo_id in refunds if str(woo_id) not in bad]
     KeptAside.objects.for_store(store).unresolved().filter(resource="refunds", woo_id__in=good).update(resolved_at=at)
+    return saved
+
+
+@transaction.atomic
+def save_refunds_of(store: Store, order_woo_id: int, rows: list[dict], at: datetime) -> Saved:
+    """Save all refunds that the shop has of one order, with their lines; others that are held are deleted."""
+    saved = save_refunds(store, [row | {"parent_id": order_woo_id} for row in rows], at)
+    saved.updated += forget_refunds(store, order_woo_id, [row["id"] for row in rows], at)
     return saved
 
 
