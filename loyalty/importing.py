@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from crm.orders.locking import lock_mirror
 from crm.orders.models import Customer
@@ -38,6 +39,10 @@ LEFT_OUT = {Problem.ZERO, Problem.EXPIRED, Problem.TWICE, Problem.AGAIN}
 
 class NotNow(Exception):
     """The import is at work, or was finished, and can't be changed."""
+
+
+class NotYours(Exception):
+    """It takes another person; the message is for people."""
 
 
 @dataclass
@@ -72,9 +77,17 @@ def upload(store: Store, name: str, data: bytes, *, by: User | None = None) -> t
 
 
 def choose(
-    row: BalanceImport, columns: Columns, *, order: str = DateOrder.ISO, guests: bool = False, repeats: bool = False
+    row: BalanceImport,
+    columns: Columns,
+    *,
+    order: str = DateOrder.ISO,
+    guests: bool = False,
+    repeats: bool = False,
+    by: User | None = None,
 ) -> None:
-    """Say what the file's columns are. Raises NotNow."""
+    """Say what the file's columns are. Raises NotNow, and NotYours where another person is to look at what somebody has uploaded."""
+    if by and row.created_by_id not in (None, by.pk) and _limit(row.store) is not None:
+        raise NotYours(_("Who uploaded the file says what its columns are. Forget it here, and upload it yourself."))
     chosen = {what: n for what, n in asdict(columns).items() if n is not None}
     changed = _idle(row).exclude(stage=Stage.IMPORTED).exclude(rows__state=State.POSTED)
     if not changed.update(
@@ -84,16 +97,37 @@ def choose(
     row.refresh_from_db()
 
 
-def ask(row: BalanceImport, step: str) -> None:
-    """Have a file tried, or imported once it was tried (again: what waits for customers). Raises NotNow."""
+def ask(row: BalanceImport, step: str, *, by: User | None = None) -> None:
+    """Have a file tried, or imported once it was tried (again: what waits for customers). Raises NotNow and NotYours."""
     allowed = [Stage.UPLOADED, Stage.CHECKED] if step == BalanceImport.Step.CHECK else [Stage.CHECKED, Stage.IMPORTED]
     with transaction.atomic():
+        if by and step == BalanceImport.Step.POST:
+            # Two files of one person at once must not both find room under the limit.
+            User._base_manager.select_for_update(no_key=True).get(pk=by.pk)
+            if needs_another(row, by, timezone.now()):
+                raise NotYours(_("It gives more than one person may give in a day: another owner has to import it."))
         asked = _idle(row).filter(stage__in=allowed)
         if not asked.update(
             step=step, state=DueWork.State.DUE, due_at=timezone.now(), attempts=0, progress=0, error=""
         ):
             raise NotNow
         wake.wake(BalanceImport)
+
+
+def needs_another(row: BalanceImport, by: User, at: datetime) -> bool:
+    """Whether this person, who uploaded the file, can't import it: with their other files of a day it gives more than one may by hand."""
+    limit = _limit(row.store)
+    if limit is None or by.pk != row.created_by_id or row.stage != Stage.CHECKED:
+        return False
+    asked = BalanceImport.objects.for_store(row.store).filter(created_by=by, step=BalanceImport.Step.POST)
+    files = Q(of=row) | Q(of__in=asked.filter(due_at__gt=at - timedelta(days=1)))
+    rows = ImportRow.objects.filter(files, state__in=[State.READY, State.WAITING, State.POSTED])
+    return (rows.aggregate(points=Sum("points"))["points"] or 0) > limit
+
+
+def _limit(store: Store) -> int | None:
+    program = programs.of(store)
+    return program.adjust_limit if program else None
 
 
 def _idle(row):

@@ -5,6 +5,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
@@ -158,16 +159,18 @@ class BalanceImportAdmin(StoreScopedAdmin):
                     return self._page(request, row, form)
                 values = form.cleaned_data
                 importing.choose(
-                    row, form.columns, order=values["order"], guests=values["guests"], repeats=values["repeats"]
-                )
+                    row, form.columns, order=values["order"], guests=values["guests"], repeats=values["repeats"], by=request.user
+                )  # fmt: skip
                 importing.ask(row, BalanceImport.Step.CHECK)
             elif wanted == "import":
-                importing.ask(row, BalanceImport.Step.POST)
+                importing.ask(row, BalanceImport.Step.POST, by=request.user)
                 self.log_change(request, row, str(_("Import asked for")))
             elif wanted == "discard":
                 importing.discard(row)
                 messages.success(request, _("The file is forgotten; nothing of it was imported."))
                 return redirect("admin:loyalty_balanceimport_changelist")
+        except importing.NotYours as error:
+            messages.error(request, str(error))
         except importing.NotNow:
             messages.error(request, _("That is not possible now: the import is at work, or was finished."))
         return page
@@ -189,6 +192,7 @@ class BalanceImportAdmin(StoreScopedAdmin):
             "ready": formats.number(found[State.READY].rows),
             "ready_points": formats.number(found[State.READY].points),
             "can_import": row.stage == BalanceImport.Stage.CHECKED and found[State.READY].rows and not row.is_busy,
+            "needs_another": importing.needs_another(row, request.user, timezone.now()),
             "can_retry": row.stage == BalanceImport.Stage.IMPORTED and found[State.WAITING].rows and not row.is_busy,
             "can_discard": form is not None and not found[State.POSTED].rows,
             "has_parked": row.state == DueWork.State.PARKED,
