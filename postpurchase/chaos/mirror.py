@@ -87,10 +87,11 @@ CUSTOMER: Fields = {
     "last_name": lambda row: words(row["last_name"] or row["billing"]["last_name"]),
     "meta_data": meta,
 }
-# Without the stock: that moves with each order and changes no date of the product.
 PRODUCT: Fields = {
-    **{name: said(name) for name in ("name", "slug", "sku", "type", "status")},
+    **{name: said(name) for name in ("name", "slug", "sku", "type", "status", "stock_status")},
     **{name: moment(name) for name in ("date_created_gmt", "date_modified_gmt")},
+    "stock_quantity": plain("stock_quantity"),
+    "image_url": lambda row: row["images"][0]["src"] if row["images"] else "",
     "price": lambda row: row["price"] or None,
     "regular_price": lambda row: row["regular_price"] or None,
     "sale_price": lambda row: row["sale_price"] or None,
@@ -101,13 +102,14 @@ VARIATION: Fields = {
     "attributes": plain("attributes"),
 }
 CATEGORY: Fields = {"name": said("name"), "slug": said("slug"), "parent_woo_id": plain("parent")}
-# Without the uses: they move with each order and change no date of the coupon.
 COUPON: Fields = {
     **{name: plain(name) for name in ("code", "discount_type", "status", "usage_limit", "individual_use", "email_restrictions")},
     **{name: moment(name) for name in ("date_created_gmt", "date_modified_gmt", "date_expires_gmt")},
     "description": said("description"),
     "amount": amount("amount"),
 }  # fmt: skip
+# They move with each order and change no date of the coupon: a comparison brings them.
+USES: Fields = {name: plain(name) for name in ("usage_count", "used_by")}
 REVIEW: Fields = {
     **{name: plain(name) for name in ("status", "review", "rating", "verified")},
     **{name: said(name) for name in ("reviewer", "reviewer_email")},
@@ -127,18 +129,20 @@ def differences(
     besides: Iterable[int] = (),
     since: datetime | None = None,
     hidden_notes: Container[int] = (),
+    is_compared: bool = False,
 ) -> Iterator[str]:
     """Each thing that is held otherwise than the shop has it, in a sentence. `besides` are numbers of orders not to look at.
 
     Of history no notes are read: with `since`, when the shop was connected (by its clock), those of what changed later have to be there,
-    besides `hidden_notes`, which the shop has left out of a list: no count tells of them.
+    besides `hidden_notes`, which the shop has left out of a list: no count tells of them. `is_compared`: a comparison has just been made,
+    so that also what moves without a date has to be right.
     """
     yield from order_differences(store, demo, set(besides))
     yield from row_differences(store, demo, "customer", "customers", Customer, CUSTOMER)
     yield from row_differences(store, demo, "product", "products", Product, PRODUCT)
     yield from row_differences(store, demo, "variation", "variations", Product, VARIATION)
     yield from row_differences(store, demo, "category", "categories", Category, CATEGORY)
-    yield from row_differences(store, demo, "coupon", "coupons", Coupon, COUPON)
+    yield from row_differences(store, demo, "coupon", "coupons", Coupon, COUPON | (USES if is_compared else {}))
     yield from row_differences(store, demo, "review", "reviews", ProductReview, REVIEW)
     yield from note_differences(store, demo, set(besides), since, hidden_notes)
 

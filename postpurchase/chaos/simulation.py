@@ -106,6 +106,7 @@ class Simulation:
         self.bag: list[Delivery] = []  # made and not arrived
         self.accepted: list[bytes] = []
         self.forged: list[bytes] = []
+        self.departures = promises.Departures(demo)
         self.mails_before = len(getattr(mail, "outbox", []))
 
     def run(self, steps: int) -> Outcome:
@@ -254,8 +255,9 @@ class Simulation:
         hidden = {number for path, number in self.trouble.withheld if path.endswith("/notes")}
         found: Iterator[Any] = chain(
             promises.work_left(self.clock.ours()),
-            mirror.differences(self.store, self.demo, since=self.since, hidden_notes=hidden),
+            mirror.differences(self.store, self.demo, since=self.since, hidden_notes=hidden, is_compared=True),
             promises.events(self.store, self.demo, self.since),
+            promises.deletions(self.store, self.demo, self.departures),
             promises.points(self.store, self.demo, self.since),
             promises.mails(self.store, mails[self.mails_before :]),
             promises.pushes(self.store, self.demo),

@@ -140,6 +140,38 @@ def price(shop: Shop, dice: random.Random) -> bool:
     return True
 
 
+def review(shop: Shop, dice: random.Random) -> bool:
+    number = len(shop.rows["reviews"]) + dice.randrange(1000)
+    product, reader = dice.choice(list(shop.rows["products"])), f"reader{number}@post.example"
+    status = dice.choice(["approved", "approved", "hold"])
+    stars, text = dice.randint(1, 5), f"Bought it {number} times."
+    shop.add_review(
+        product_id=product, review=text, reviewer="Meera", reviewer_email=reader, rating=stars, status=status
+    )
+    return True
+
+
+def moderate(shop: Shop, dice: random.Random) -> bool:
+    """A review is approved, hidden, thrown away, taken back from there or deleted."""
+    if not shop.rows["reviews"]:
+        return False
+    number = dice.choice(list(shop.rows["reviews"]))
+    if dice.random() < 0.2:
+        shop.drop("reviews", number)
+    else:
+        shop.set_review_status(number, dice.choice(["approved", "hold", "spam", "trash"]))
+    return True
+
+
+def withdraw(shop: Shop, dice: random.Random) -> bool:
+    """A coupon goes, to the trash or for good."""
+    there = [row["id"] for row in shop.rows["coupons"].values() if row["status"] != "trash" and row["usage_limit"] != 1]
+    if not there:
+        return False
+    dice.choice([shop.trash_coupon, shop.delete_coupon])(dice.choice(there))
+    return True
+
+
 # Each with its weight: orders move on most of the time.
 THINGS: dict[str, tuple[int, Callable[[Shop, random.Random], bool]]] = {
     "buy": (30, buy),
@@ -158,4 +190,7 @@ THINGS: dict[str, tuple[int, Callable[[Shop, random.Random], bool]]] = {
     "move": (3, move),
     "leave": (1, leave),
     "price": (4, price),
+    "review": (3, review),
+    "moderate": (2, moderate),
+    "withdraw": (1, withdraw),
 }

@@ -209,12 +209,12 @@ class Orders(Notes, Catalogue, Customers):
         if status == "completed":
             order["date_completed_gmt"] = at
         if status in ("processing", "completed", "on-hold"):
-            self._take_from_stock(order)
+            self._take_from_stock(order, at)
         if was != status and was != "checkout-draft":
             said = f"Order status changed from {STATUSES.get(was, was)} to {STATUSES.get(status, status)}."
             self._write_note(order["id"], said, at)
 
-    def _take_from_stock(self, order: dict) -> None:
+    def _take_from_stock(self, order: dict, at: str) -> None:
         for line in order["line_items"]:
             product = self.rows["products"].get(line["product_id"])
             if (
@@ -234,8 +234,13 @@ class Orders(Notes, Catalogue, Customers):
                     "display_value": count,
                 }
             )
-            self.keep("products", product)
-            self.tell("product.updated", product["id"])
+            self.stock_moved(product, at)
+
+    def stock_moved(self, product: dict, at: str) -> None:
+        """WooCommerce saves the product whose stock moves, which gives it a new date."""
+        product["date_modified_gmt"] = max(product["date_modified_gmt"], at)
+        self.keep("products", product)
+        self.tell("product.updated", product["id"])
 
     def _saved(self, order: dict, at: datetime | None = None, quiet: bool = False) -> dict:
         order["date_modified_gmt"] = stamp(at) if at else self.at()

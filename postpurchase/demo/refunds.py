@@ -91,7 +91,7 @@ class Refunds(Orders):
                     continue
                 refund["line_items"].append(self._refund_line(line, item, taxes))
                 if api_restock:
-                    self._put_back(line, int(item.get("quantity") or 0))
+                    self._put_back(line, int(item.get("quantity") or 0), refund["date_created_gmt"])
             refund["tax_lines"] = [tax_line(self.number("item"), RATE[rate], -tax, 0) for rate, tax in taxes.items()]
             self.keep("refunds", refund)
             order["refunds"].insert(
@@ -123,7 +123,7 @@ class Refunds(Orders):
             "price": number(round(total / quantity / 100, 6)) if quantity else line["price"],
         }
 
-    def _put_back(self, line: dict, quantity: int) -> None:
+    def _put_back(self, line: dict, quantity: int, at: str) -> None:
         product = self.rows["products"].get(line["product_id"])
         reduced = next((m for m in line["meta_data"] if m["key"] == "_reduced_stock"), None)
         if not product or not reduced or not quantity:
@@ -135,8 +135,7 @@ class Refunds(Orders):
         line["meta_data"].append(
             {"id": self.number("meta"), "key": key, "value": count, "display_key": key, "display_value": count}
         )
-        self.keep("products", product)
-        self.tell("product.updated", product["id"])
+        self.stock_moved(product, at)
 
     def delete_refund(self, refund_id: int) -> None:
         """Neither bumps the order's `date_modified` nor fires a webhook: only reading the order again shows it."""

@@ -6,9 +6,11 @@ from datetime import datetime
 import orjson
 from django.db import connection
 
+from crm.events.recording import record_many
 from crm.stores.models import Store
 
 from .. import mapping
+from .facts import coupon_deleted
 from .items import Item, make_item
 from .page import Mirror, Saved, counts, save, upsert
 
@@ -85,19 +87,26 @@ PRODUCTS = Mirror(
 
 
 def save_categories(store: Store, payloads: Iterable[dict], at: datetime, *, revive: bool = True) -> Saved:
-    # Categories have no dates: what is read last is the newest.
-    return _save_plain(CATEGORIES, store, payloads, at, revive)
+    """Categories have no dates: what is read last is the newest."""
+
+    def write(items, held):
+        return counts(items, held, upsert(CATEGORIES, store, at, items))
+
+    return save(CATEGORIES, store, payloads, at, write, revive)
 
 
 def save_coupons(store: Store, payloads: Iterable[dict], at: datetime, *, revive: bool = False) -> Saved:
-    return _save_plain(COUPONS, store, payloads, at, revive)
-
-
-def _save_plain(mirror, store, payloads, at, revive):
     def write(items, held):
-        return counts(items, held, upsert(mirror, store, at, items))
+        written = upsert(COUPONS, store, at, items)
+        going = [
+            i
+            for i in items
+            if i.woo_id in written and i.is_trashed and i.woo_id in held and not held[i.woo_id].deleted_at
+        ]
+        record_many(store, [coupon_deleted(i.woo_id, i.row["code"], i.row["usage_count"], at) for i in going])
+        return counts(items, held, written)
 
-    return save(mirror, store, payloads, at, write, revive)
+    return save(COUPONS, store, payloads, at, write, revive)
 
 
 def save_products(store: Store, payloads: Iterable[dict], at: datetime, *, revive: bool = False) -> Saved:

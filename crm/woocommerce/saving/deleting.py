@@ -11,7 +11,7 @@ from crm.orders.locking import lock_mirror
 from crm.orders.models import Category, Coupon, Customer, Order, Product, ProductReview, Refund
 from crm.stores.models import Store
 
-from .facts import deleted
+from .facts import coupon_deleted, deleted
 
 MODELS = {
     "categories": Category,
@@ -75,11 +75,7 @@ def _reviews_deleted(going, at) -> list[Fact]:
 
 
 def _coupons_deleted(going, at) -> list[Fact]:
-    coupons = going.values_list("woo_id", "code", "usage_count")
-    return [
-        Fact("coupon.deleted", f"{woo_id}:{at.isoformat()}", data={"code": code, "usage_count": used}, occurred_at=at)
-        for woo_id, code, used in coupons
-    ]
+    return [coupon_deleted(*coupon, at) for coupon in going.values_list("woo_id", "code", "usage_count")]
 
 
 def _nothing(going, at) -> list[Fact]:

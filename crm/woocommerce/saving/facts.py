@@ -76,6 +76,12 @@ def deleted(
     return Fact("order.deleted", f"{woo_id}:{at.isoformat()}", customer_id, pk, data | {"how": how}, when)
 
 
+def coupon_deleted(woo_id: int, code: str, usage_count: int, at: datetime) -> Fact:
+    """A coupon works no more: it is in the shop's trash or gone for good."""
+    data = {"code": code, "usage_count": usage_count}
+    return Fact("coupon.deleted", f"{woo_id}:{at.isoformat()}", data=data, occurred_at=at)
+
+
 def _facts(
     store: Store,
     item: Item,

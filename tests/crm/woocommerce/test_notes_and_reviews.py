@@ -230,10 +230,12 @@ def test_a_coupon_says_who_used_it(api, client, store):
     assert client.get(reverse("admin:orders_order_changelist"), {"coupon": "tea10"}).status_code == 200
 
 
-def test_a_deleted_coupon_is_told(shop, shop_store):
+@pytest.mark.parametrize("way", ["trash_coupon", "delete_coupon"])
+def test_a_coupon_that_was_trashed_or_deleted_is_told_once(shop, shop_store, way):
     coupon = Coupon.objects.existing().first()
-    shop.delete_coupon(coupon.woo_id)
+    getattr(shop, way)(coupon.woo_id)
 
+    sync.run(shop_store, mode=Mode.COMPARE)
     sync.run(shop_store, mode=Mode.COMPARE)
 
     [event] = Event.objects.filter(type="coupon.deleted")

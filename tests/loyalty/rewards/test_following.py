@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from crm.events import recording
 from crm.orders.models import Coupon, Order
-from crm.woocommerce import push
-from crm.woocommerce.models import Push
+from crm.woocommerce import push, sync
+from crm.woocommerce.models import Push, SyncState
 from crm.work import drain
 from loyalty import codes, proof, redemptions
 from loyalty.models import Redemption
@@ -221,6 +221,17 @@ def test_a_code_that_the_shop_deletes_costs_nobody_points(account, was, uses, be
     drain.drain_all()
 
     assert (state(redemption), balance(account)) == (becomes, points)
+
+
+def test_a_code_that_the_merchant_puts_in_the_trash_gives_the_points_back(at_shop, shop):
+    redemption = ready(at_shop)
+    sync.run(at_shop.store, mode=SyncState.Mode.COMPARE)
+    shop.shop.trash_coupon(in_shop(shop, redemption)["id"])
+
+    sync.run(at_shop.store, mode=SyncState.Mode.COMPARE)
+    drain.drain_all()
+
+    assert (state(redemption), balance(at_shop)) == (State.RETURNED, 250)
 
 
 def test_a_code_freed_after_the_shop_deleted_it_gives_the_points_back(account):
