@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from hashlib import sha256
-from itertools import pairwise
 
 from django.db.models import Q, Sum
 
 from crm.events.models import Event
 from crm.messaging.models import Message
-from crm.orders.models import Coupon, Customer, Order, ProductReview
+from crm.orders.models import Customer, Order
 from crm.stores.models import Store
 from crm.woocommerce.models import Push, WebhookDelivery
 from crm.work import drain
@@ -22,17 +21,10 @@ from loyalty.models import LedgerEntry, Program
 from postpurchase.demo.server import Demo
 
 from .mirror import is_news
+from .witness import Witness
 
 State = DueWork.State
 PAID = ("processing", "completed")
-DELETIONS = {
-    "order.deleted": "orders",
-    "customer.deleted": "customers",
-    "coupon.deleted": "coupons",
-    "product_review.deleted": "reviews",
-    "refund.deleted": "refunds",
-}
-ARRIVALS = {"order.created": "orders", "order.restored": "orders", "product_review.created": "reviews"}
 ROUNDING = {"down": ROUND_FLOOR, "nearest": ROUND_HALF_UP, "up": ROUND_CEILING}
 
 
@@ -75,59 +67,6 @@ def events(store: Store, demo: Demo, since: datetime) -> Iterator[str]:
             for refund in row["refunds"]:
                 if ("order.refunded", str(refund["id"])) not in seen:
                     yield f"order.refunded {refund['id']}: never told"
-
-
-class Departures:
-    """How often each row left the shop, to its trash or for good, counted while it happens."""
-
-    def __init__(self, demo: Demo):
-        self.counts: Counter[tuple[str, int]] = Counter()
-        self.away: set[tuple[str, int]] = set()
-        demo.shop.keepers.append(self.hear)
-
-    def hear(self, table: str, number: int, row: dict | None) -> None:
-        thing, is_away = (table, number), row is None or row.get("status") == "trash"
-        if is_away and thing not in self.away:
-            self.counts[thing] += 1
-        (self.away.add if is_away else self.away.discard)(thing)
-
-
-def deletions(store: Store, demo: Demo, departures: Departures) -> Iterator[str]:
-    """What left the shop was told: never more often than it left, and as often as it is gone here."""
-    customers = dict(Customer.objects.filter(store=store).values_list("pk", "woo_id"))
-    told: dict[tuple[str, int], list[str]] = {}
-    for type, key in Event.objects.filter(store=store).order_by("pk").values_list("type", "key"):
-        if type in DELETIONS or type in ARRIVALS:
-            number = int(key.split(":")[0])
-            table = DELETIONS.get(type) or ARRIVALS[type]
-            told.setdefault((table, customers.get(number) or 0 if table == "customers" else number), []).append(type)
-    for (table, number), types in told.items():
-        gone = sum(type in DELETIONS for type in types)
-        if gone > departures.counts[table, number]:
-            yield f"{table} {number}: told {gone} times that it is gone, it left {departures.counts[table, number]} times"
-    for model, table in ((Order, "orders"), (Customer, "customers"), (Coupon, "coupons"), (ProductReview, "reviews")):
-        for number, deleted_at in (
-            model.objects.filter(store=store).exclude(woo_id=None).values_list("woo_id", "deleted_at")
-        ):
-            types = told.get((table, number), [])
-            moves = [type for type in types if type in (*DELETIONS, "order.restored")]
-            if any(one == other for one, other in pairwise(moves) if table == "orders"):
-                yield f"{table} {number}: told the same twice: {moves}"
-            was_heard_of = table in ("customers", "coupons") or types
-            if deleted_at and was_heard_of and not (moves and moves[-1] in DELETIONS):
-                yield f"{table} {number}: it is gone, told was {types}"
-            if deleted_at is None and moves and moves[-1] in DELETIONS and table != "reviews":
-                yield f"{table} {number}: it is here, told was {types}"
-    with demo.shop.lock:
-        refunds, orders = set(demo.shop.rows["refunds"]), demo.shop.rows["orders"]
-        there = {number for number, row in orders.items() if row["status"] != "trash"}
-    orders_of = dict(
-        Event.objects.filter(store=store, type="order.refunded").values_list("key", "order__woo_id").order_by()
-    )
-    for key, order in orders_of.items():
-        gone = told.get(("refunds", int(key)), []).count("refund.deleted")
-        if order in there and gone != (int(key) not in refunds):
-            yield f"refund {key}: told {gone} times that it is gone"
 
 
 def points(store: Store, demo: Demo, since: datetime) -> Iterator[str]:
@@ -176,21 +115,26 @@ def mails(store: Store, left: Iterable[str]) -> Iterator[str]:
             yield f"order {key}: {thanked[int(key)]} thank-you mails"
 
 
-def pushes(store: Store, demo: Demo) -> Iterator[str]:
-    """Each note and each coupon that was pushed stands in the shop once."""
+def pushes(store: Store, demo: Demo, witness: Witness) -> Iterator[str]:
+    """Each note, coupon and refund that was pushed was made in the shop once; a refund may be refused, and then was not made."""
     with demo.shop.lock:
         notes = Counter(row["note"] for row in demo.shop.rows["notes"].values())
         codes = Counter(row["code"] for row in demo.shop.rows["coupons"].values())
         orders = set(demo.shop.rows["orders"])
+    refunds = Counter(reason.split(" (ref. ")[0] for reason in witness.refunds.values())
     for push in Push.objects.filter(store=store, key__startswith="chaos:"):
         asked = push.payload
-        if "order" in asked and asked["order"] not in orders:
+        if push.kind != "refund" and "order" in asked and asked["order"] not in orders:
             continue  # deleted with its notes
-        made = notes[asked["note"]] if "note" in asked else codes[asked["code"].lower()]
-        if push.outcome != Push.Outcome.CONFIRMED:
+        if push.kind == "refund":
+            made = refunds[asked["reason"]]
+        else:
+            made = notes[asked["note"]] if "note" in asked else codes[asked["code"].lower()]
+        is_refused = push.kind == "refund" and push.outcome == Push.Outcome.REFUSED
+        if push.outcome != Push.Outcome.CONFIRMED and not is_refused:
             yield f"push {push.key}: {push.outcome} ({push.error[:100]})"
-        if made != 1:
-            yield f"push {push.key}: made {made} times in the shop"
+        if made != (not is_refused):
+            yield f"push {push.key}: made {made} times in the shop, {push.outcome}"
 
 
 def inbox(store: Store, accepted: Collection[bytes], forged: Collection[bytes]) -> Iterator[str]:

@@ -33,7 +33,7 @@ from postpurchase.demo.happenings import happen
 from postpurchase.demo.server import Demo
 from postpurchase.demo.webhooks import Deliveries, Delivery, Job
 
-from . import mirror, promises
+from . import mirror, promises, witness
 
 STEPS = 120
 BEGINNING = datetime(2036, 6, 15, 10, 30, tzinfo=UTC)
@@ -106,7 +106,7 @@ class Simulation:
         self.bag: list[Delivery] = []  # made and not arrived
         self.accepted: list[bytes] = []
         self.forged: list[bytes] = []
-        self.departures = promises.Departures(demo)
+        self.witness = witness.Witness(demo)
         self.mails_before = len(getattr(mail, "outbox", []))
 
     def run(self, steps: int) -> Outcome:
@@ -208,10 +208,13 @@ class Simulation:
         self.clock.moment += timedelta(minutes=self.dice.choice((3, 12, 45)))
 
     def write_is_pushed(self) -> None:
-        """A note, which the shop would take twice, or a coupon, which it would not."""
+        """A note or a part of the money back, which the shop would take twice, or a coupon, which it would not."""
         number = self.counts["a write is pushed"]
         orders = [row["id"] for row in self.shop.rows["orders"].values() if row["status"] in promises.PAID]
-        if orders and number % 3:
+        if orders and number % 3 == 2:
+            back = {"amount": "1.00", "reason": f"Promised, no. {number}", "api_refund": False, "api_restock": False}
+            self.queue("refund", number, order=self.dice.choice(orders), **back)
+        elif orders and number % 3:
             self.queue("order_note", number, order=self.dice.choice(orders), note=f"Packed by hand, no. {number}")
         else:
             self.queue("coupon", number, code=f"CHAOS-{number}", discount_type="percent", amount="10")
@@ -257,10 +260,10 @@ class Simulation:
             promises.work_left(self.clock.ours()),
             mirror.differences(self.store, self.demo, since=self.since, hidden_notes=hidden, is_compared=True),
             promises.events(self.store, self.demo, self.since),
-            promises.deletions(self.store, self.demo, self.departures),
+            witness.deletions(self.store, self.demo, self.witness),
             promises.points(self.store, self.demo, self.since),
             promises.mails(self.store, mails[self.mails_before :]),
-            promises.pushes(self.store, self.demo),
+            promises.pushes(self.store, self.demo, self.witness),
             promises.inbox(self.store, self.accepted, self.forged),
         )
         self.outcome.problems += found

@@ -28,7 +28,7 @@ from postpurchase.demo.server import Demo
 from postpurchase.demo.webhooks import Delivery, sign
 from postpurchase.serve import port_is_free
 
-from . import hearing, mirror, promises, shops
+from . import hearing, mirror, promises, shops, witness
 from .machine import Machine, Service, wait_until
 from .reading import Clock, told
 
@@ -160,6 +160,9 @@ class World:
     mailbox: Mailbox
     written: int = 0
 
+    def __post_init__(self) -> None:
+        self.witness = witness.Witness(self.demo)
+
     def start(self) -> None:
         """Begin to serve and to work. What the clock of the shop rushes through is past by then: no answer comes half an hour after it was made."""
         self.web.start()
@@ -183,12 +186,14 @@ class World:
         )
 
     def write(self, dice: random.Random) -> None:
-        """Owe the shop a note, which it would take twice, and a coupon, which it would not."""
+        """Owe the shop a note and a part of the money back, which it would take twice, and a coupon, which it would not."""
         orders = [row["id"] for row in self.demo.shop.rows["orders"].values() if row["status"] in promises.PAID]
         number = self.written = self.written + 1
         note = {"order": dice.choice(orders), "note": f"Packed by hand, no. {number}"}
         coupon = {"code": f"CHAOS-{number}", "discount_type": "percent", "amount": "10"}
-        for kind, payload in (("order_note", note), ("coupon", coupon)):
+        back = {"order": dice.choice(orders), "amount": "1.00", "reason": f"Promised, no. {number}"}
+        back |= {"api_refund": False, "api_restock": False}
+        for kind, payload in (("order_note", note), ("coupon", coupon), ("refund", back)):
             push.queue(self.store, kind, f"chaos:{kind}:{number}", payload)
 
     def wrong(self, answers: Answers) -> list[str]:
@@ -197,9 +202,10 @@ class World:
             promises.work_left(timezone.now()),
             mirror.differences(self.store, self.demo, since=self.since),
             promises.events(self.store, self.demo, self.since),
+            witness.deletions(self.store, self.demo, self.witness),
             promises.points(self.store, self.demo, self.since),
             promises.mails(self.store, self.mailbox.ids),
-            promises.pushes(self.store, self.demo),
+            promises.pushes(self.store, self.demo, self.witness),
             promises.inbox(self.store, answers.accepted, answers.forged),
         )
         return list(found)

@@ -14,6 +14,13 @@ def test_when_all_is_quiet_the_mirror_is_the_shop(seed):
     assert outcome.problems == []
 
 
+def test_a_seed_makes_the_same_run_again():
+    first, second = (simulation.run(2, steps=20) for _ in range(2))
+
+    assert (first.counts, first.problems) == (second.counts, second.problems)
+    assert sum(first.counts.values()) > 100
+
+
 def test_what_went_wrong_is_said_with_the_way_to_repeat_it():
     said = seeds.again(6, ["order 7: missing"])
 

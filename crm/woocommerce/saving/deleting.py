@@ -75,7 +75,8 @@ def _reviews_deleted(going, at) -> list[Fact]:
 
 
 def _coupons_deleted(going, at) -> list[Fact]:
-    return [coupon_deleted(*coupon, at) for coupon in going.values_list("woo_id", "code", "usage_count")]
+    coupons = going.values_list("woo_id", "code", "usage_count")
+    return [coupon_deleted(woo_id, code, used, at) for woo_id, code, used in coupons]
 
 
 def _nothing(going, at) -> list[Fact]:
