@@ -11,6 +11,7 @@ from crm.orders.models import Category, Product
 from crm.rest.fields import OfStore
 from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
+from crm.stores.models import ApiKey
 
 from .. import explaining, trials
 from ..models import Campaign, EarningRule, Trial
@@ -89,6 +90,24 @@ class TrialSerializer(serializers.ModelSerializer):
 
 
 class Tryable:
+    """What is on decides how many points every order gives, and no limit of adjustments stands before it: to touch it the key needs credit:write too."""
+
+    def _require(self, *is_on):
+        if any(is_on):
+            self.require_scope(ApiKey.Scope.CREDIT_WRITE)
+
+    def perform_create(self, serializer):
+        self._require(serializer.validated_data.get("active"))
+        super().perform_create(serializer)
+
+    def perform_update(self, serializer):
+        self._require(serializer.instance.active, serializer.validated_data.get("active"))
+        super().perform_update(serializer)
+
+    def perform_destroy(self, instance):
+        self._require(instance.active)
+        super().perform_destroy(instance)
+
     @extend_schema(request=TrySerializer, responses={201: TrialSerializer})
     @action(detail=True, methods=["post"], url_path="try", serializer_class=TrySerializer)
     @idempotent
@@ -105,7 +124,10 @@ class Tryable:
 
 
 class RuleViewSet(Tryable, StoreScopedMixin, viewsets.ModelViewSet):
-    """Other rates for products, variations and categories. A change counts from now on and never for what was earned."""
+    """Other rates for products, variations and categories. A change counts from now on and never for what was earned.
+
+    A key with loyalty:write drafts them and has drafts tried; to switch one on or off, to change or delete one that is on, it needs credit:write too.
+    """
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"
@@ -116,7 +138,10 @@ class RuleViewSet(Tryable, StoreScopedMixin, viewsets.ModelViewSet):
 
 
 class CampaignViewSet(Tryable, StoreScopedMixin, viewsets.ModelViewSet):
-    """More points for a time, for some goods or the members of a tier."""
+    """More points for a time, for some goods or the members of a tier.
+
+    A key with loyalty:write drafts them and has drafts tried; to switch one on or off, to change or delete one that is on, it needs credit:write too.
+    """
 
     scope = "loyalty"
     lookup_value_regex = r"\d{1,18}"

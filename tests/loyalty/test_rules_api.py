@@ -38,6 +38,31 @@ def test_a_program_makes_changes_and_deletes_a_rule(api, chai):
     assert not EarningRule.objects.exists()
 
 
+def test_a_key_for_points_alone_drafts_and_touches_nothing_that_is_on(api_client, chai, store):
+    points, money = (
+        api_client(store, scopes=["loyalty:read", "loyalty:write", *more]) for more in ([], ["credit:write"])
+    )
+
+    def patch(api, url, **values):
+        return api._send("patch", url, data=values, content_type="application/json")
+
+    for root, rest in (
+        (RULES, {"product": chai.pk, "rate": "1000000"}),
+        (CAMPAIGNS, {"name": "Mine", "bonus": 1_000_000}),
+    ):
+        assert points.post(root, rest | {"active": True}).status_code == 403
+        draft = f"{root}{points.post(root, rest).json()['id']}/"
+        assert points.post(f"{draft}try/").status_code == 201
+        refused = patch(points, draft, active=True)
+        assert (refused.status_code, "credit:write" in refused.content.decode()) == (403, True)
+        assert patch(money, draft, active=True).status_code == 200
+        for change in ({"active": False}, {"rate": "5"} if root == RULES else {"bonus": 5}):
+            assert patch(points, draft, **change).status_code == 403
+        assert points._send("delete", draft).status_code == 403
+        assert patch(money, draft, active=False).status_code == 200
+        assert points._send("delete", draft).status_code == 204
+
+
 @pytest.mark.parametrize(
     "body",
     [
