@@ -308,6 +308,10 @@ ROUTES = {
         answers(302, staff=403, owner=302, superuser=302, other_owner=404),
     ),
     "admin:loyalty_earningrule_which": staff,
+    **dict.fromkeys(
+        ["admin:loyalty_ledgerentry_download", "admin:loyalty_adjustment_download", "admin:loyalty_redemption_download"],
+        Kind(answers(302, staff=403, owner=200, superuser=200, other_owner=200), answers(302, staff=405)),
+    ),
     "admin:loyalty_trial_adopt": Kind(
         answers(302, staff=405), answers(302, staff=403, owner=302, superuser=302, other_owner=404)
     ),

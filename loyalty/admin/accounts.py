@@ -22,6 +22,8 @@ from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 from .. import adjusting, explaining, ledger, units
 from ..models import Account, Adjustment, CreditAccount, LedgerEntry, Program
 from ..models.program import worth_of
+from . import downloads
+from .downloads import Downloads
 from .freezing import Freezing, FrozenFilter
 
 KIND_COLOURS = {
@@ -255,7 +257,7 @@ class AccountAdmin(Freezing, ReadOnlyAdmin):
 
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnlyAdmin):
+class LedgerEntryAdmin(Downloads, ReadOnlyAdmin):
     list_display = ["when", "customer_shown", "kind_shown", "points_shown", "balance_shown", "title", "store"]
     list_display_links = ["when"]
     list_select_related = ["account__customer", "order", "store"]
@@ -271,6 +273,20 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         "cause", "created_by", "rule",
     ]  # fmt: skip
     readonly_fields = ["when", "account_link", "points_shown", "balance_shown", "order_link", "explanation"]
+    download_select_related = ("order", "created_by")
+    download_columns = [
+        (_("Posted"), lambda entry: downloads.when(entry.created_at, entry)),
+        *downloads.OWNER,
+        (_("Kind"), lambda entry: entry.get_kind_display()),
+        (_("Points or credit"), lambda entry: downloads.amount(entry.moved, entry.account)),
+        (_("Unit"), downloads.unit),
+        (_("Balance after"), lambda entry: downloads.amount(entry.balance_after, entry.account)),
+        (_("What for"), explaining.title),
+        (_("Reason"), lambda entry: entry.note),
+        (_("Order"), lambda entry: entry.order.number if entry.order else ""),
+        (_("Cause"), lambda entry: entry.cause),
+        (_("By"), lambda entry: str(entry.created_by or "")),
+    ]
 
     def lookup_allowed(self, lookup, value, request=None):
         return lookup == "account__id__exact" or super().lookup_allowed(lookup, value, request)

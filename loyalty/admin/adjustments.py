@@ -15,7 +15,9 @@ from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, has_role
 from .. import adjusting, paid, units
 from ..ledger import InsufficientPoints
 from ..models import Adjustment
+from . import downloads
 from .accounts import done, link_to_account
+from .downloads import Downloads
 
 COLOURS = {
     Adjustment.State.WAITING.label: "warning",
@@ -29,7 +31,7 @@ class DecisionForm(forms.Form):
 
 
 @admin.register(Adjustment)
-class AdjustmentAdmin(ReadOnlyAdmin):
+class AdjustmentAdmin(Downloads, ReadOnlyAdmin):
     list_display = [
         "when",
         "customer_shown",
@@ -54,6 +56,19 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     ]  # fmt: skip
     readonly_fields = ["account_link", "points_shown", "order_link", "state_shown", "asker", "entry_link"]
     actions_detail = ["decide"]
+    download_select_related = ("order", "asked_by", "asked_by_key", "decided_by")
+    download_columns = [
+        (_("Asked"), lambda row: downloads.when(row.asked_at, row)),
+        *downloads.OWNER,
+        (_("Points or credit"), lambda row: downloads.amount(row.points, row.account)),
+        (_("Unit"), downloads.unit),
+        (_("Reason"), lambda row: row.reason),
+        (_("Order"), lambda row: row.order.number if row.order else ""),
+        (_("State"), lambda row: row.get_state_display()),
+        (_("Asked by"), lambda row: str(row.asker)),
+        (_("Decided by"), lambda row: str(row.decided_by or "")),
+        (_("Decided at"), lambda row: downloads.when(row.decided_at, row)),
+    ]
     decide_roles = {Role.OWNER}
 
     def has_decide_permission(self, request, object_id=None):

@@ -22,6 +22,8 @@ from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin,
 
 from .. import explaining, rests, rewards, units
 from ..models import Gift, Redemption, Reward, Tier
+from . import downloads
+from .downloads import Downloads
 from .rules import of_ones_stores
 
 COLOURS = {
@@ -148,7 +150,7 @@ class EndForm(forms.Form):
 
 
 @admin.register(Redemption)
-class RedemptionAdmin(ReadOnlyAdmin):
+class RedemptionAdmin(Downloads, ReadOnlyAdmin):
     list_display = [
         "code_shown",
         "customer_shown",
@@ -173,6 +175,19 @@ class RedemptionAdmin(ReadOnlyAdmin):
     readonly_fields = [
         "code_shown", "customer_link", "reward_shown", "points_shown", "state_shown", "order_link", "gift_shown", "codes_shown", "ended_at",
     ]  # fmt: skip
+    download_select_related = ("rest_of", "order")
+    download_columns = [
+        (_("Taken"), lambda row: downloads.when(row.created_at, row)),
+        *downloads.OWNER,
+        # Owners alone get here.
+        (_("Code"), lambda row: row.code),
+        (_("Reward"), lambda row: rewards.words(row.card.terms)),
+        (_("Points or credit"), lambda row: "" if row.rest_of_id else downloads.amount(row.points, row.account)),
+        (_("Unit"), downloads.unit),
+        (_("State"), lambda row: row.get_state_display()),
+        (_("Order"), lambda row: row.order.number if row.order else ""),
+        (_("Expires"), lambda row: downloads.when(row.expires_at, row)),
+    ]
     actions_detail = ["end"]
     end_roles = {Role.OWNER}
 
