@@ -95,8 +95,9 @@ def merge_members(events):
         tiers.merge(event.store, guest_id, customer_id, timezone.now())
 
 
-@on("order.paid", "points.earned", "member.joined")
+@on("order.paid", "order.updated", "order.restored", "refund.deleted", "points.earned", "member.joined")
 def lift_tiers(events):
+    """Spend may rise without new points: goods that earn nothing, limits that are reached."""
     for store, group in _by_store(events):
         tiers.check(store, _customers(group), timezone.now())
 

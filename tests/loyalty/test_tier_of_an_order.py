@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from crm.events import recording
 from crm.events.models import Event
+from crm.messaging.models import Message
 from crm.orders.customers import join_guest
 from crm.work import drain
 from loyalty import display, earning, explaining, members, receivers, tiers
@@ -45,6 +46,22 @@ def buy(customer, total, placed_at, product=None):
 
 def earned(order):
     return sum(LedgerEntry.objects.filter(order=order, kind="earn").values_list("points", flat=True))
+
+
+@pytest.mark.parametrize("news", ["order.updated", "order.restored", "refund.deleted"])
+def test_what_brings_spend_without_points_lifts_at_once_too(store, program, customer, news):
+    """The order's points are at their limit: nobody hears of points that were earned."""
+    type(program).objects.update(cap_order=10)
+    order, _event = buy(customer, 400, timezone.now())
+    drain.drain_all()
+    assert not TierStanding.objects.exists()
+    type(order).objects.filter(pk=order.pk).update(total=1200)
+    recording.record(news, store, f"{order.woo_id}:2", customer=customer, order=order, occurred_at=timezone.now())
+
+    drain.drain_all()
+
+    assert TierStanding.objects.get().tier.name == "Gold"
+    assert Message.objects.filter(kind="tier-reached").count() == 1
 
 
 @pytest.mark.parametrize("handlers", [("settle_points", "lift_tiers"), ("lift_tiers", "settle_points")])
