@@ -32,15 +32,20 @@ class Problem:
 
 @transaction.atomic
 def place(store: Store, kind: str, problems: Iterable[Problem]) -> None:
-    """Hold these customers, in a constant number of statements. A problem that is open keeps its beginning and takes the new end."""
+    """Hold these customers, in a constant number of statements. A problem that is open keeps its beginning and takes the new end.
+
+    Of a guest who turned out to be a registered customer, that one: who tells of a problem may not have heard of it.
+    """
     found = {problem.reason: problem for problem in problems}
     if not found:
         return
+    joined = Customer.objects.filter(pk__in={problem.customer_id for problem in found.values()}).exclude(joined_to=None)
+    persons = dict(joined.values_list("pk", "joined_to_id"))
     # In one order always, or two writers of the same holds could each wait for the other.
     rows = [
         Hold(
             store=store,
-            customer_id=found[reason].customer_id,
+            customer_id=persons.get(found[reason].customer_id, found[reason].customer_id),
             kind=kind,
             reason=reason,
             placed_at=found[reason].placed_at,

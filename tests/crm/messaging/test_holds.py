@@ -133,6 +133,22 @@ def test_late_parcels_cost_the_same_however_many(store, django_assert_max_num_qu
     assert Hold.objects.count() == 6
 
 
+@pytest.mark.parametrize("joins_first", [True, False])
+def test_a_refund_of_a_guest_holds_the_customer_whichever_is_heard_of_first(store, customer, joins_first):
+    """Of two handlers that are due at once either may be first."""
+    guest = make_guest(store, email=customer.email)
+    order = make_order(store, guest)
+    if joins_first:
+        join_guest(store, customer.email, timezone.now())
+        drain.drain_all()
+    recording.record("order.refunded", store, 81, customer=guest, order=order, occurred_at=timezone.now())
+    if not joins_first:
+        join_guest(store, customer.email, timezone.now())
+    drain.drain_all()
+
+    assert Hold.objects.get().customer == customer
+
+
 def test_a_refund_holds_while_the_money_is_on_its_way(store, customer):
     order, at = make_order(store, customer), timezone.now()
     recording.record("order.refunded", store, 81, customer=customer, order=order, occurred_at=at)
