@@ -40,6 +40,7 @@ class AccountSerializer(serializers.ModelSerializer):
             "earned",
             "worth",
             "currency",
+            "tier",
             "frozen_since",
             "created_at",
         ]
@@ -48,6 +49,7 @@ class AccountSerializer(serializers.ModelSerializer):
                 "help_text": _("Whole points that can be spent; below zero only where the programme allows it")
             },
             "pending": {"help_text": _("Earned, and to be spent some days after the order has arrived")},
+            "tier": {"help_text": _("The key of the tier that the customer is in; empty for none")},
             "earned": {"help_text": _("All that was earned and not taken back, spent or not")},
         }
 

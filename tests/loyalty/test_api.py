@@ -40,6 +40,8 @@ def post(client, key):
 
 
 def test_an_account_tells_balance_and_worth(get, account):
+    Account.objects.update(tier="gold")
+
     answer = get(ACCOUNTS, email=account.customer.email.upper()).json()
 
     assert [{**row, "created_at": None} for row in answer["results"]] == [
@@ -52,6 +54,7 @@ def test_an_account_tells_balance_and_worth(get, account):
             "earned": 0,
             "worth": "12.50",
             "currency": "INR",
+            "tier": "gold",
             "frozen_since": None,
             "created_at": None,
         }
