@@ -18,7 +18,7 @@ def test_a_seed_makes_the_same_run_again():
     first, second = (simulation.run(2, steps=20) for _ in range(2))
 
     assert (first.counts, first.problems) == (second.counts, second.problems)
-    assert sum(first.counts.values()) > 100
+    assert first.counts["something happens"] and first.counts["webhook answered 200"]
 
 
 def test_what_went_wrong_is_said_with_the_way_to_repeat_it():
