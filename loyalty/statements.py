@@ -2,6 +2,7 @@
 
 import operator
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,7 +24,7 @@ from crm.stores.models import Store
 
 from . import credit, earning, expiry, explaining, members, paid, units
 from .accounts import account_of
-from .models import Account, LedgerEntry, Lot, Program, Redemption
+from .models import Account, LedgerEntry, Lot, Program, Redemption, Referral, Tier
 from .picking import Pick
 
 
@@ -257,6 +258,29 @@ def losses(request) -> list[str]:
                 codes,
             )
             % {"codes": number(codes)}
+        )
+    return said
+
+
+def lost_by_leaving(found: Summary, tier: Tier | None, customers: Iterable[Customer]) -> list[str]:
+    """What a member gives up who leaves now. Credit and codes stay. One query."""
+    said = []
+    if points := max(found.balance, 0) + found.pending:
+        said.append(
+            ngettext("%(points)s point, after these days", "%(points)s points, after these days", points)
+            % {"points": number(points)}
+        )
+    if tier:
+        said.append(_("Your level %(tier)s, at once") % {"tier": tier.name})
+    friends = Referral.objects.filter(member__in=customers, state__in=Referral.UNDER_WAY).count()
+    if friends:
+        said.append(
+            ngettext(
+                "The points for %(friends)s invited friend, unless you are back by the time they come",
+                "The points for %(friends)s invited friends, unless you are back by the time they come",
+                friends,
+            )
+            % {"friends": number(friends)}
         )
     return said
 

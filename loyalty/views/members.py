@@ -15,7 +15,19 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from crm.portal.access import customer_required, with_store
 from crm.stores import formats, links
 
-from .. import birthdays, expiry, friends, members, occasions, profiles, programs, reaching, referrals, sharing
+from .. import (
+    birthdays,
+    expiry,
+    friends,
+    members,
+    occasions,
+    profiles,
+    programs,
+    reaching,
+    referrals,
+    sharing,
+    statements,
+)
 from ..forms import BirthdayForm, FriendForm
 from ..models import Account, Birthday, Member, Occasion, Referral
 
@@ -143,13 +155,16 @@ def _membership_page(request, form=None, status=200):
         code = referrals.code_of(request.customer) if terms else ""
         address = links.address(reverse("loyalty-invited", args=[store.slug, code])) if code else ""
         profile, share = worth.get(Occasion.Kind.PROFILE, 0), worth.get(Occasion.Kind.SOCIAL_SHARE, 0)
+        progress = reaching.progress(program, [customer.pk for customer in customers], at)
+        summary = statements.summary(store, customers)
         context |= {
+            "lost": statements.lost_by_leaving(summary, progress and progress.tier, customers) if summary else [],
             "membership": members.membership(program, customers),
             "form": form or BirthdayForm(initial={"day": row.day, "month": row.month} if row else {}),
             "birthday": row and birthdays.words(row),
             "gift": gift,
             "next_gift": row and gift and birthdays.next_gift(row, store, at),
-            "progress": reaching.progress(program, [customer.pk for customer in customers], at),
+            "progress": progress,
             "expiring": expiry.upcoming(store, accounts.values("pk")),
             "terms": terms,
             "link": address,

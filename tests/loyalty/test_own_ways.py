@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from loyalty import members, occasions
-from loyalty.models import Birthday, Program, ReferralTerms
+from loyalty import ledger, members, occasions
+from loyalty.models import Account, Birthday, Program, ReferralTerms, TierStanding
 from loyalty.occasions import Fact
 from tests.factories import (
     make_answer,
@@ -20,6 +20,7 @@ from tests.factories import (
     make_program,
     make_referral,
     make_store,
+    make_tier,
     sign_in,
 )
 from tests.loyalty.test_portal import words
@@ -186,3 +187,21 @@ def test_friends_are_shown_by_how_far_they_are_with_a_link_to_share(client, stor
     assert "Not counted: the first order was too small" in text
     assert text.count("The order has arrived; the shop looks at it before points come") == 1
     assert text.count("The order has arrived; points come when it can no longer be sent back") == 1
+
+
+# --- leaving ---
+def test_leaving_says_before_what_is_given_up(client, store, program, member):
+    members.join(store, member, "portal", timezone.now())
+    assert "You give up:" not in words(client.get(MEMBERSHIP))
+    ledger.earn(Account.objects.get(), 1240, cause="review:1")
+    gold, at = make_tier(program, name="Gold"), timezone.now()
+    TierStanding.objects.create(
+        store=store, customer=member, tier=gold, since=at, ends_on=at.date() + timedelta(days=90)
+    )
+    for state in ("invited", "delivered", "lapsed"):
+        make_referral(member, state=state)
+
+    said = words(client.get(MEMBERSHIP))
+
+    given_up = "1,240 points, after these days Your level Gold, at once The points for 2 invited friends"
+    assert f"You give up: {given_up}, unless you are back by the time they come" in said
