@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from hashlib import sha256
 
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 
 from crm.events.models import Event
 from crm.messaging.models import Message
@@ -79,7 +79,7 @@ def points(store: Store, demo: Demo, since: datetime) -> Iterator[str]:
         LedgerEntry.objects.filter(store=store, order__isnull=False)
         .order_by()
         .values_list("order__woo_id")
-        .annotate(Sum("points"))
+        .annotate(total=Sum(F("points") + F("pending")))
     )
     program = Program.objects.get(store=store)
     with demo.shop.lock:
