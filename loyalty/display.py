@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from crm.orders.models import Customer, Order, Product
 from crm.stores.formats import number
 
-from . import members
+from . import earning, members, statements
 from .limits import Rooms
 from .models import Account, Program
 from .reckoning import sold_now
@@ -64,6 +64,19 @@ def earns(program: Program, wanted: Sequence[Wanted], at: datetime, reader: Read
     tier = reader.account.tier if reader and reader.account else ""
     terms = book.terms(parts, goods, at, tier=tier)
     return sum(line.points for line in worth(rule, _amounts(wanted), parts, terms.rates, bonuses=terms.bonuses))
+
+
+def earned_by(program: Program, number: int, reader: Reader) -> int | None:
+    """What the reader's order of this number in the shop has earned, or will once its news is handled; None if it is not known yet, not paid, or not theirs.
+
+    To work such an order out anew would count it among what limits leave, and by the tier that it has brought.
+    """
+    orders = Order.objects.for_store(program.store).existing().filter(woo_id=number, is_paid=True)
+    order = orders.select_related("customer").first()
+    if order is None or order.customer is None or order.customer.person_id != reader.customer.pk:
+        return None
+    found = statements.of_order(order)
+    return max(found.points, 0) if found else earning.expected(order, program)
 
 
 def _amounts(wanted) -> Amounts:

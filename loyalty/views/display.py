@@ -41,7 +41,7 @@ def script(request, slug):
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def points(request, slug):
-    """What goods would earn: `?product=&price=&tax=` for each line, `lang`, `currency`. A POST has a `token`, too, and is answered to its customer."""
+    """What goods would earn: `?product=&price=&tax=` for each line, `lang`, `currency`. A POST has a `token`, too, maybe an `order`, and is answered to its customer."""
     store = Store.objects.filter(slug=slug).first()
     if store is None:
         return _refused("There is no such shop.", 404)
@@ -84,13 +84,17 @@ def _to_one(request, store, at):
         return _refused("This token is not valid (any more).", 403)
     program = programs.of(store)
     reader = program and display.reader(program, number)
-    return _answer(request.POST, program, store, wanted, at, reader)
+    order = request.POST.get("order", "")
+    earned = display.earned_by(program, int(order), reader) if reader and _NUMBER.fullmatch(order) else None
+    return _answer(request.POST, program, store, wanted, at, reader, earned)
 
 
-def _answer(asked, program, store, wanted, at, reader=None):
+def _answer(asked, program, store, wanted, at, reader=None, earned=None):
     # A rate in rupees says nothing about dollars.
     is_ours = asked.get("currency", store.currency) == store.currency
-    points = display.earns(program, wanted, at, reader) if program and is_ours else 0
+    points = earned
+    if points is None:
+        points = display.earns(program, wanted, at, reader) if program and is_ours else 0
     with translation.override(store.language_for(asked.get("lang", ""))):
         text = display.words(program, points, reader) if program else ""
     own = reader is not None and reader.is_member and reader.account is not None

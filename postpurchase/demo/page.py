@@ -78,10 +78,10 @@ class Pages:
             whole = whole.replace("</body>", f"{points.script}</body>")
         return html_response(whole, also_from=points.site if points else "")
 
-    def points(self, lines: list[str], customer_id: int) -> str:
+    def points(self, lines: list[str], customer_id: int, order: int = 0) -> str:
         if not self.demo.points:
             return ""
-        return self.demo.points.element(lines, self.shop.currency, customer_id, time.time())
+        return self.demo.points.element(lines, self.shop.currency, customer_id, time.time(), order)
 
     # Front and checkout
 
@@ -144,7 +144,7 @@ class Pages:
         order = self.shop.rows["orders"].get(int(query["order"])) if query.get("order", "").isdigit() else None
         if order is None:
             return redirect("/")
-        shown = self.points(of_order(order), customer_id if customer_id == order["customer_id"] else 0)
+        shown = self.points(of_order(order), customer_id if customer_id == order["customer_id"] else 0, order["id"])
         main = (
             f'<h1>Thank you</h1><div class="card" style="max-width:720px"><p>Order {order["id"]} over '
             f"{amount(self.shop, order['total'])} is on its way to us.</p>{shown}"

@@ -26,11 +26,11 @@ class Points:
     def script(self) -> str:
         return f'<script src="{esc(self.address.removesuffix("on"))}?ver=1" defer></script>'
 
-    def element(self, lines: list[str], currency: str, customer_id: int, now: float) -> str:
+    def element(self, lines: list[str], currency: str, customer_id: int, now: float, order: int = 0) -> str:
         token = self.token(customer_id, int(now) + 600) if customer_id else ""
         return (
             f'<p class="points" hidden data-postpurchase="{esc(self.address)}" data-lines="{esc(",".join(lines))}" '
-            f'data-currency="{esc(currency)}" data-lang="en" data-token="{esc(token)}"></p>'
+            f'data-currency="{esc(currency)}" data-lang="en" data-token="{esc(token)}"{f" data-order={order}" if order else ""}></p>'
         )
 
     def token(self, customer_id: int, end: int) -> str:

@@ -1,5 +1,6 @@
 import hashlib
 import hmac
+import secrets
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from crm.events import recording
 from crm.stores.addresses import origin
+from crm.work import drain
 from loyalty import asking, earning, members
 from loyalty.admin.display import snippet_of
 from loyalty.models import AskedCount, Program, ShopDisplay
@@ -190,6 +193,32 @@ def test_a_customer_whom_the_shop_vouches_for_reads_their_own_points(vouch, show
     }
     assert "no-store" in response["Cache-Control"] and "private" in response["Cache-Control"]
     assert response["Access-Control-Allow-Origin"] == "https://shop.example"
+
+
+def test_the_thank_you_page_says_what_its_order_earns_however_often_it_is_read(vouch, shown, program, customer):
+    Program.objects.update(cap_day=100)
+    make_campaign(shown.store, multiplier=2, tiers=["gold"], active=True)
+    now = timezone.now()
+    order = make_order(
+        shown.store, customer, lines=[{"total": 850}], total=850, date_created_gmt=now, date_paid_gmt=now
+    )
+    unpaid = make_order(shown.store, customer, total=850, date_created_gmt=now, is_paid=False, date_paid_gmt=None)
+    theirs = make_order(shown.store, make_customer(shown.store), total=90, date_created_gmt=now, date_paid_gmt=now)
+
+    def said(order_woo_id):
+        text = token(shown, customer.woo_id, nonce=secrets.token_hex(8))
+        return vouch(text, product=5, price="850", order=order_woo_id).json()["points"]
+
+    # Not mirrored yet, not paid yet, somebody else's, and what is no number: by the lines.
+    assert [said(number) for number in (999999, unpaid.woo_id, theirs.woo_id, "x", "9" * 30)] == [85] * 5
+    recording.record("order.paid", shown.store, order.woo_id, customer=customer, order=order, occurred_at=now)
+    assert said(order.woo_id) == 85
+    drain.drain_all()
+    customer.accounts.update(tier="gold")
+
+    assert said(order.woo_id) == 85
+    # Another order has what the limit leaves, in the tier of now.
+    assert said(999999) == 15
 
 
 def test_nobody_else_reads_them(client, vouch, shown, customer):

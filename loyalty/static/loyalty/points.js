@@ -38,7 +38,7 @@
       return;
     }
     var values = parameters(data);
-    var key = [data.postpurchase, values, data.token].join();
+    var key = [data.postpurchase, values, data.token, data.order].join();
     if (asked.get(element) === key) return;
     asked.set(element, key);
     function open() { return ask(data.postpurchase + "?" + values, {}); }
@@ -47,6 +47,7 @@
       // In the body and not in the address: addresses are written down in many places.
       var own = new URLSearchParams(values);
       own.append("token", data.token);
+      if (data.order) own.append("order", data.order);
       answer = ask(data.postpurchase, { method: "POST", body: own, cache: "no-store" }).catch(open);
     } else {
       answer = open();
