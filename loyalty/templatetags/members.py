@@ -2,8 +2,11 @@ from datetime import date
 from decimal import Decimal
 
 from django import template
+from django.utils.translation import ngettext
 
 from crm.stores import formats
+
+from .. import explaining
 
 register = template.Library()
 
@@ -18,3 +21,14 @@ def iso_day(value: str) -> str:
 def tier_amount(measure: str, value: str | Decimal, currency: str) -> str:
     """An amount of what tiers are counted in: money, or a number of points or orders."""
     return formats.money(value, currency) if measure == "spend" else formats.number(Decimal(value))
+
+
+@register.simple_tag
+def tier_goal(measure: str, value: str | Decimal, currency: str) -> str:
+    """The same with its unit, where no sentence around it says that: `160 points`, `3 orders`."""
+    count = int(value)
+    if measure == "spend":
+        return formats.money(value, currency)
+    if measure == "points":
+        return explaining.points(count)
+    return ngettext("%(n)s order", "%(n)s orders", count) % {"n": formats.number(count)}

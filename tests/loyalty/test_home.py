@@ -76,6 +76,15 @@ def test_the_way_to_the_next_reward_and_level_is_a_bar_with_words(client, home, 
     assert "You can have now All rewards ₹50.00 off 500 points Choose this" in words(response)
 
 
+def test_the_way_to_the_next_level_says_of_what(client, program, customer):
+    make_tier(program, "Silver", 160)
+    for measure, missing in (("points", "160 points"), ("orders", "160 orders"), ("spend", "₹160.00")):
+        Program.objects.update(tier_measure=measure)
+
+        assert bars(client.get(HOME)) == [(f"{missing} to Silver", 0, 100)]
+        assert f"Silver {missing}" in words(client.get(ABOUT))
+
+
 def test_what_is_pending_and_what_expires_stands_beside_the_balance(home, program, customer):
     at = timezone.now()
     Program.objects.update(pending_days=14, expiry="lot")
