@@ -17,6 +17,12 @@ def iso_day(value: str) -> str:
     return formats.day(date.fromisoformat(value))
 
 
+@register.filter
+def spelt(code: str) -> str:
+    """`M A S A, 7 F 3`: a code for those who have it read to them, sign by sign."""
+    return ", ".join(" ".join(part) for part in code.split("-"))
+
+
 @register.simple_tag
 def tier_amount(measure: str, value: str | Decimal, currency: str) -> str:
     """An amount of what tiers are counted in: money, or a number of points or orders."""

@@ -1,5 +1,6 @@
 """The rewards in the portal: what each costs, asking before points are spent, the codes that were bought."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -111,6 +112,9 @@ def test_a_ready_code_is_shown_with_its_last_day(visit, account, reward):
     assert redemption.code in words(visit())
     page = visit(f"codes/{redemption.pk}/").content.decode()
     assert f'value="{redemption.code}" readonly' in page
+    # Read aloud it is no word, but sign after sign.
+    spelt = re.search(r'aria-describedby="code-spelt">.*<span hidden id="code-spelt">([^<]+)</span>', page, re.S)[1]
+    assert spelt == ", ".join(" ".join(part) for part in redemption.code.split("-"))
     assert "It works once." in page
 
 
