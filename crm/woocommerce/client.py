@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import orjson
 import requests
 import woocommerce
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from requests.adapters import HTTPAdapter
 
@@ -45,6 +46,8 @@ ATTEMPTS = 5
 # How often a refusal is doubted that comes in the midst of good answers.
 DOUBTS = 2
 LONGEST_WAIT = 60
+# A quarter of an hour is what WooCommerce allows; a request and its answer are minutes apart at most.
+CLOCKS_APART = timedelta(minutes=10)
 # No attempt begins later than this after the first: a task that asks a shop which hangs has to end by itself, with the
 # reason noted, before the queue kills it.
 PATIENCE = 40
@@ -60,15 +63,15 @@ def endpoint_of(resource: str) -> str:
     return f"products/{resource}" if resource in ("categories", "reviews") else resource
 
 
-def signed(method: str, url: str, params: dict[str, Any], key: str, secret: str) -> str:
-    """The address with its parameters, signed by OAuth 1.0a as WooCommerce has it.
+def signed(method: str, url: str, params: dict[str, Any], key: str, secret: str, at: datetime) -> str:
+    """The address with its parameters, signed by OAuth 1.0a as WooCommerce has it, at this time of the shop's.
 
     The package's own signing repeats its nonces, which a shop refuses, leaves slashes unquoted, which WooCommerce does not, and takes a sixth of
     the time of a poll that finds nothing.
     """
     params = params | {
         "oauth_consumer_key": key,
-        "oauth_timestamp": int(time.time()),
+        "oauth_timestamp": int(at.timestamp()),
         "oauth_nonce": secrets.token_hex(16),
         "oauth_signature_method": "HMAC-SHA256",
     }
@@ -87,11 +90,7 @@ class Answer(NamedTuple):
     @property
     def date(self) -> datetime | None:
         """The shop's own clock."""
-        try:
-            moment = email.utils.parsedate_to_datetime(self.headers.get("Date", ""))
-        except (ValueError, TypeError, IndexError):
-            return None
-        return moment.replace(tzinfo=moment.tzinfo or UTC)
+        return _moment(self.headers.get("Date", ""))
 
 
 @dataclass(frozen=True)
@@ -147,6 +146,8 @@ class Client(woocommerce.API):
         # Whether the shop has let itself be read, by these keys and at this address.
         self.has_read = False
         self.halted = store.halted
+        # How far the shop's clock is ahead of ours, once it has refused a time that was not its own.
+        self.ahead = timedelta()
         # Whose questions these are, those of twins for other threads as well.
         self.origin = self
 
@@ -269,12 +270,30 @@ class Client(woocommerce.API):
         url = self._API__get_url(endpoint)
         params = {key: value for key, value in (params or {}).items() if value is not None}
         if self.signing == Store.Signing.OAUTH:
-            url, auth = signed(method, url, params, self.consumer_key, self.consumer_secret), None
+            answer = self._send_signed(method, url, params, where, data)
         else:
-            url, auth = f"{url}?{urlencode(params)}" if params else url, (self.consumer_key, self.consumer_secret)
-        answer = self._send(method, url, where, data, auth)
+            keys = self.consumer_key, self.consumer_secret
+            answer = self._send(method, f"{url}?{urlencode(params)}" if params else url, where, data, keys)
         self.origin.has_read |= method == "GET"
         return answer
+
+    def _send_signed(self, method, url, params, where, data) -> Answer:
+        """WooCommerce refuses what is not signed within a quarter of an hour of its own clock; then it is signed by that, and nothing was done before."""
+
+        def send(at: datetime) -> Answer:
+            return self._send(
+                method, signed(method, url, params, self.consumer_key, self.consumer_secret, at), where, data
+            )
+
+        at = timezone.now() + self.origin.ahead
+        try:
+            return send(at)
+        except WooCommerceError as error:
+            # Not by its text, which is in the shop's language.
+            if error.status != 401 or error.date is None or abs(error.date - at) < CLOCKS_APART:
+                raise
+            self.origin.ahead = error.date - timezone.now()
+        return send(timezone.now() + self.origin.ahead)
 
     def _send(self, method, url, where, data=None, auth=None) -> Answer:
         self.origin.requests += 1
@@ -292,6 +311,7 @@ class Client(woocommerce.API):
         if response.status_code >= 400:
             refusal = errors.refused(where, response.status_code, content)
             refusal.retry_after = _retry_after(response.headers)
+            refusal.date = _moment(response.headers.get("Date", ""))
             raise refusal
         data = _decode(content, response, where)
         if method == "GET" and (in_it := errors.in_an_answer(where, data)):
@@ -364,15 +384,20 @@ def _count(headers, name) -> int | None:
     return int(value) if value.isdecimal() and len(value) < 10 else None
 
 
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
 def _retry_after(headers) -> float | None:
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
-    try:
-        moment = email.utils.parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    moment = _moment(value)
+    return (moment - datetime.now(UTC)).total_seconds() if moment else None
 
 
 def _wait(attempt, asked: float | None) -> float:

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import ssl
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import requests
@@ -27,6 +28,8 @@ class WooCommerceError(Exception):
         self.code = code
         # Seconds that the shop asked to be left alone.
         self.retry_after: float | None = None
+        # What the shop's clock said, where it refused.
+        self.date: datetime | None = None
         # There was no connection that the request could have travelled on.
         self.never_arrived = False
 

@@ -4,7 +4,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import time
 from collections import OrderedDict
 from urllib.parse import quote, unquote
 
@@ -73,7 +72,8 @@ class Keyring:
         return key
 
     def _fresh(self, params: dict[str, str]) -> None:
-        now = time.time()
+        # By the shop's own clock, however wrong it is, as WooCommerce does.
+        now = self.shop.now().timestamp()
         if not params["oauth_timestamp"].isdigit() or abs(now - int(params["oauth_timestamp"])) > WINDOW:
             raise denied("Invalid timestamp.")
         nonce = (params["oauth_consumer_key"], params["oauth_nonce"])

@@ -16,6 +16,7 @@ from woocommerce import API
 
 from postpurchase.demo import server
 from postpurchase.demo.auth import signature
+from postpurchase.demo.state import utc_now
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def tls(tmp_path_factory):
 
 @pytest.fixture
 def plain(shop):
+    shop.now = utc_now
     with server.running(shop) as demo:
         yield demo
 
