@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -31,6 +32,7 @@ from .ledger import books
 from .simulation import SETTINGS
 
 RATES = 5  # that orders are placed by
+FEW = 100
 # Points for each paisa: whatever is refunded, nothing has to be rounded.
 UNIT = 100
 VOID = ("cancelled", "refunded", "failed", "trash")
@@ -44,11 +46,10 @@ def lives(seed: int, orders: int) -> list[Figure]:
         store = connected(demo, f"lives-{seed}")
         heard: Told = []
         shop.listeners.append(lambda topic, number: heard.append((topic, body(demo, topic, number))))
-        rates = {}
+        rates: dict[int, int] = {}
         for turn in range(1, RATES + 1):
             promise(store, turn * UNIT)
-            for _ in range(ceil(orders / RATES)):
-                rates[live(shop, dice)] = turn * UNIT
+            rates |= dict.fromkeys(live_together(shop, dice, ceil(orders / RATES)), turn * UNIT)
         bag = [told for told in heard if told[0].startswith("order.")]
         bag += dice.choices(bag, k=len(bag) // 3)
         dice.shuffle(bag)
@@ -95,24 +96,51 @@ def change(store: Store, rate: int) -> None:
 
 
 def promise(store: Store, rate: int) -> None:
-    """Change the rate, and wait for the next second: shops know no smaller time."""
+    """Change the rate, and wait for the next second."""
     change(store, rate)
+    next_second()
+
+
+def next_second() -> None:
+    """Shops know no smaller time."""
     time.sleep(1.01 - time.time() % 1)
 
 
-def live(shop: Shop, dice: random.Random) -> int:
-    """One order of three lines, from the checkout to wherever the dice take it."""
+def live_together(shop: Shop, dice: random.Random, orders: int) -> list[int]:
+    """The numbers of so many orders, each of which took one step and waited for the others. Some live their lives in one second.
+
+    Where two changes fell into one second the shop is asked. Few orders all change so; of many, where asking each time would take as
+    long as all else, every tenth.
+    """
+    lives, numbers = [live(shop, dice) for _ in range(orders)], []
+    for life in lives:
+        numbers.append(next(life))
+        if dice.random() < 0.1:
+            deque(life, maxlen=0)
+    while lives:
+        if orders > FEW:
+            next_second()
+        lives = [life for life in lives if next(life, None)]
+    return numbers
+
+
+def live(shop: Shop, dice: random.Random) -> Iterator[int]:
+    """One order of three lines, from the checkout to wherever the dice take it; its number after each step."""
     goods = [row["id"] for row in shop.rows["products"].values() if row["type"] == "simple" and row["price"]]
     chosen = [(product, dice.randint(1, 3)) for product in dice.sample(goods, 3)]
     order = shop.place_order(email=f"guest{dice.randrange(200)}@post.example", lines=chosen)
     number = order["id"]
+    yield number
     if dice.random() < 0.05:
-        return number
+        return
     shop.pay(number)
+    yield number
     if dice.random() < 0.6:
         shop.complete(number)
+        yield number
     for line in dice.sample(order["line_items"], dice.choice((0, 0, 1, 2))):
         shop.refund(number, lines={line["id"]: dice.randint(1, line["quantity"])})
+        yield number
     end = dice.random()
     if end < 0.1:
         shop.cancel(number)
@@ -120,9 +148,9 @@ def live(shop: Shop, dice: random.Random) -> int:
         shop.refund(number)
     elif end < 0.3:
         shop.trash(number)
+        yield number
         if dice.random() < 0.5:
             shop.untrash(number)
-    return number
 
 
 def parts(bag: Told, dice: random.Random) -> Iterator[Told]:
