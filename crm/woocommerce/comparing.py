@@ -6,13 +6,13 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from crm.orders.models import Refund
+from crm.orders.models import Product, Refund
 
 from . import answers, drift, mapping, walks
 from .client import endpoint_of
 from .models import Resource, SyncState
 from .paging import Paging
-from .saving import MODELS, SAVERS, forget_refunds, save_categories
+from .saving import MODELS, SAVERS, forget_refunds
 from .values import MappingError, numbered
 from .walking import Walk
 
@@ -51,6 +51,8 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
             differing = {woo_id for woo_id in wanted if differs(rows[woo_id], known.get(woo_id))}
             if resource == "orders":
                 differing |= _with_other_refunds(walk, rows, differing)
+            if resource == "products":
+                differing |= wanted & _in_categories_that_are_gone(walk, rows)
             unproven = {woo_id for woo_id in wanted - differing if not _is_proof(state, rows[woo_id])}
             for numbers in (differing, unproven):
                 for chunk in walks.chunks(sorted(numbers)):
@@ -139,6 +141,12 @@ def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) ->
     }
 
 
+def _in_categories_that_are_gone(walk: Walk, rows: dict[int, dict]) -> set[int]:
+    """Products that are held in a deleted category: to lose one, and to get the shop's default in its place, changes no date of theirs."""
+    held = Product.objects.filter(store=walk.store, woo_id__in=list(rows), categories__deleted_at__isnull=False)
+    return set(held.values_list("woo_id", flat=True))
+
+
 def _refunds(row: dict) -> set[int] | None:
     """The numbers of an order's refunds; None if one of them is no number, which keeps the order aside."""
     try:
@@ -148,7 +156,8 @@ def _refunds(row: dict) -> set[int] | None:
 
 
 def categories(walk: Walk) -> None:
-    walks.through(walk, "products/categories", save_categories)
+    # They have no dates at all.
+    compare(walk, "categories", None)
 
 
 def coupons(walk: Walk) -> None:

@@ -19,7 +19,14 @@ from .saving.statements import bound_cursor
 from .values import MappingError, money
 from .walking import Walk
 
-COMPARED = (Resource.ORDERS, Resource.PRODUCTS, Resource.CUSTOMERS, Resource.COUPONS, Resource.REVIEWS)
+COMPARED = (
+    Resource.ORDERS,
+    Resource.PRODUCTS,
+    Resource.CATEGORIES,
+    Resource.CUSTOMERS,
+    Resource.COUPONS,
+    Resource.REVIEWS,
+)
 # How long a day of orders that differed is kept.
 KEPT = timedelta(days=30)
 

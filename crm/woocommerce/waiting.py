@@ -10,7 +10,7 @@ from .models import Resource
 
 _LOOK = """
     SELECT
-        EXISTS (SELECT FROM orders_category WHERE store_id = %(store)s AND digest = ''),
+        EXISTS (SELECT FROM orders_category WHERE store_id = %(store)s AND digest = '' AND deleted_at IS NULL),
         EXISTS (SELECT FROM orders_customer WHERE store_id = %(store)s AND woo_id > 0 AND synced_at IS NULL AND deleted_at IS NULL),
         EXISTS (
             SELECT FROM orders_refund r JOIN orders_order o ON o.id = r.order_id AND o.deleted_at IS NULL

@@ -68,7 +68,8 @@ def through(
 
 def categories(walk: Walk) -> None:
     """They have no dates, so they are read when a product has named an unknown one."""
-    if walk.is_full or walk.state.offset or Category.objects.filter(store=walk.store, digest="").exists():
+    named = Category.objects.filter(store=walk.store, digest="", deleted_at=None)
+    if walk.is_full or walk.state.offset or named.exists():
         through(walk, "products/categories", save_categories)
 
 
@@ -284,7 +285,8 @@ def one(client: Client, endpoint: str) -> dict | None:
     try:
         return client.get(endpoint)
     except WooCommerceError as error:
-        if error.status == 404 and error.code.endswith("invalid_id"):
+        # The second is what WooCommerce says of a category.
+        if error.status == 404 and error.code.endswith(("invalid_id", "rest_term_invalid")):
             return None
         raise
 

@@ -142,6 +142,7 @@ def differences(
     yield from row_differences(store, demo, "product", "products", Product, PRODUCT)
     yield from row_differences(store, demo, "variation", "variations", Product, VARIATION)
     yield from row_differences(store, demo, "category", "categories", Category, CATEGORY)
+    yield from filing_differences(store, demo)
     yield from row_differences(store, demo, "coupon", "coupons", Coupon, COUPON | (USES if is_compared else {}))
     yield from row_differences(store, demo, "review", "reviews", ProductReview, REVIEW)
     yield from note_differences(store, demo, set(besides), since, hidden_notes)
@@ -303,6 +304,19 @@ def row_differences(store: Store, demo: Demo, what: str, table: str, model, fiel
             yield f"{what} {woo_id}: missing"
         else:
             yield from fields_differing(f"{what} {woo_id}", found[woo_id], payload, fields)
+
+
+def filing_differences(store: Store, demo: Demo) -> Iterator[str]:
+    """Products that are held in other categories than they are in."""
+    pairs = Product.categories.through.objects.filter(product__store=store, product__deleted_at=None)
+    found: dict[int, set[int]] = {}
+    for product, category in pairs.values_list("product__woo_id", "category__woo_id"):
+        found.setdefault(product, set()).add(category)
+    with demo.shop.lock:
+        wanted = {woo_id: set(row["categories"]) for woo_id, row in demo.shop.rows["products"].items()}
+    for woo_id, held in found.items():
+        if woo_id in wanted and held != wanted[woo_id]:
+            yield f"product {woo_id}: it is held in the categories {held}, in the shop {wanted[woo_id]}"
 
 
 def note_differences(

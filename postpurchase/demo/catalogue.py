@@ -215,6 +215,19 @@ class Catalogue(State):
         }
         return self.keep(table, term)
 
+    def delete_category(self, category_id: int) -> None:
+        """Its products leave it and those below it move up, all without a change of a date or a webhook, as in WordPress."""
+        with self.lock:
+            if category_id == self.default_category():
+                raise Refused("woocommerce_rest_cannot_delete", "Default product category cannot be deleted.", 400)
+            gone = self.rows["categories"].pop(category_id)
+            for row in self.rows["categories"].values():
+                if row["parent"] == category_id:
+                    row["parent"] = gone["parent"]
+            for product in self.rows["products"].values():
+                left = [number for number in product["categories"] if number != category_id]
+                product["categories"] = left or [self.default_category()]
+
     def review(self, review_id: int) -> dict:
         try:
             return self.rows["reviews"][review_id]

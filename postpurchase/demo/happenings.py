@@ -172,6 +172,22 @@ def withdraw(shop: Shop, dice: random.Random) -> bool:
     return True
 
 
+def shelve(shop: Shop, dice: random.Random) -> bool:
+    """A product gets a category of its own."""
+    number = len(shop.rows["categories"]) + dice.randrange(1000)
+    product = dice.choice([row for row in shop.rows["products"].values() if row["status"] == "publish"])
+    shop.update_product(product["id"], categories=[shop.add_term("categories", f"Shelf {number}")])
+    return True
+
+
+def unshelve(shop: Shop, dice: random.Random) -> bool:
+    categories = [number for number in shop.rows["categories"] if number != shop.default_category()]
+    if not categories:
+        return False
+    shop.delete_category(dice.choice(categories))
+    return True
+
+
 # Each with its weight: orders move on most of the time.
 THINGS: dict[str, tuple[int, Callable[[Shop, random.Random], bool]]] = {
     "buy": (30, buy),
@@ -193,4 +209,6 @@ THINGS: dict[str, tuple[int, Callable[[Shop, random.Random], bool]]] = {
     "review": (3, review),
     "moderate": (2, moderate),
     "withdraw": (1, withdraw),
+    "shelve": (1, shelve),
+    "unshelve": (1, unshelve),
 }

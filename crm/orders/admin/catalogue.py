@@ -25,8 +25,17 @@ class VariationInline(MirrorInline):
     price_shown = money_column(Product, "price", "store.currency")
 
 
+class ChosenAdmin(ReadOnlyAdmin):
+    """What is chosen in forms of other pages: what the shop has no more is not offered there, and stays where it was chosen before."""
+
+    def get_search_results(self, request, queryset, search_term):
+        if request.resolver_match and request.resolver_match.url_name == "autocomplete":
+            queryset = queryset.existing()
+        return super().get_search_results(request, queryset, search_term)
+
+
 @admin.register(Product)
-class ProductAdmin(ReadOnlyAdmin):
+class ProductAdmin(ChosenAdmin):
     list_display = ["picture", "name", "sku", "type", "price_shown", "stock_status", "average_rating", "store"]
     list_display_links = ["name"]
     list_select_related = ["store"]
@@ -64,11 +73,12 @@ class ProductAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Category)
-class CategoryAdmin(ReadOnlyAdmin):
-    list_display = ["name", "slug", "count", "store"]
+class CategoryAdmin(ChosenAdmin):
+    list_display = ["name", "slug", "count", "deleted_at", "store"]
     list_filter = [("store", StoreFilter)]
     search_fields = ["name", "slug"]
-    fields = ["name", "slug", "parent_woo_id", "count", "menu_order", "woo_id", "store"]
+    ordering = ["name", "pk"]
+    fields = ["name", "slug", "parent_woo_id", "count", "menu_order", "woo_id", "synced_at", "deleted_at", "store"]
 
 
 @admin.register(Coupon)

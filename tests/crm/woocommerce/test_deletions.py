@@ -8,11 +8,11 @@ from django.urls import reverse
 
 from crm.events.models import Event
 from crm.messaging.models import Message
-from crm.orders.models import Customer, Order, Refund
+from crm.orders.models import Category, Customer, Order, Refund
 from crm.shipping import parcels
 from crm.shipping.models import Shipment
 from crm.woocommerce import sync
-from crm.woocommerce.models import SyncState
+from crm.woocommerce.models import Drift, SyncState
 from crm.woocommerce.saving import save_orders
 from crm.woocommerce.sync import Mode
 from crm.work import drain
@@ -155,6 +155,44 @@ def test_a_deleted_refund_is_told_and_its_points_come_back(demo, shop_store, bou
     assert not Refund.objects.filter(woo_id=refund["id"]).exists()
     [event] = Event.objects.filter(type="refund.deleted")
     assert (event.key, event.order, Decimal(event.data["amount"])) == (str(refund["id"]), bought, 100)
+
+
+def test_a_deleted_category_leaves_the_shelves_the_choices_and_its_products(demo, shop_store, client, api_client):
+    sync.run(shop_store)
+    rows = demo.shop.rows
+    product = next(row for row in rows["products"].values() if row["categories"] != [demo.shop.default_category()])
+    gone = Category.objects.get(woo_id=product["categories"][0])
+    url = shop_store.category_url(gone.slug)
+    look_up = reverse("track", args=[shop_store.slug])
+    was_there = url in client.get(look_up).content.decode()
+    demo.shop.delete_category(gone.woo_id)
+
+    poll(shop_store, Mode.COMPARE)
+
+    assert was_there and url not in client.get(look_up).content.decode()
+    api = api_client(shop_store)
+    (shown,) = api.get(f"/api/v1/products/?woo_id={product['id']}").json()["results"]
+    assert [category["slug"] for category in shown["categories"]] == ["uncategorized"]
+    client.force_login(make_staff(shop_store))
+    choice = {"app_label": "loyalty", "model_name": "earningrule", "field_name": "category", "term": gone.name}
+    assert client.get(reverse("admin:autocomplete"), choice).json()["results"] == []
+    found = {drift.resource: (drift.gone, drift.stale) for drift in Drift.objects.all()}
+    assert found["categories"][0] == 1 and found["products"][1] >= 1
+
+    poll(shop_store, Mode.COMPARE)
+
+    assert not any(drift.differing for drift in Drift.objects.order_by("-started_at")[: len(found)])
+
+
+def test_a_category_that_was_only_named_and_is_gone_is_not_asked_for_again_and_again(demo, shop_store):
+    sync.run(shop_store)
+    Category.objects.create(store=shop_store, woo_id=10**6, name="Gone", slug="gone")
+    poll(shop_store, Mode.COMPARE)
+    demo.shop.requests.clear()
+
+    poll(shop_store)
+
+    assert not [request for request in demo.shop.requests if "categories" in str(request)]
 
 
 def test_a_page_of_orders_without_a_refund_tells_that_it_is_gone(store):

@@ -246,6 +246,7 @@ def test_a_comparison_of_equals_finds_nothing_and_says_so(imported):
     assert {drift.resource for drift in Drift.objects.all()} == {
         "orders",
         "products",
+        "categories",
         "customers",
         "coupons",
         "reviews",
