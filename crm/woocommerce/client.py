@@ -396,8 +396,10 @@ def _retry_after(headers) -> float | None:
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
-    moment = _moment(value)
-    return (moment - datetime.now(UTC)).total_seconds() if moment else None
+    if not (until := _moment(value)):
+        return None
+    # Said by the shop's clock, which may be hours from ours.
+    return (until - (_moment(headers.get("Date", "")) or timezone.now())).total_seconds()
 
 
 def _wait(attempt, asked: float | None) -> float:

@@ -1,6 +1,7 @@
 """Shops whose clocks are wrong: they are read, written to and left alone all the same."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from django.core.management import call_command
@@ -12,6 +13,12 @@ from crm.woocommerce.client import Client
 from crm.woocommerce.models import Push
 from crm.work import drain
 from postpurchase.demo import server
+from postpurchase.demo.faults import Trouble
+from postpurchase.demo.web import Response
+
+
+def store_with_keys(demo):
+    return Store(url=demo.url, consumer_key=demo.key, consumer_secret=demo.secret, insecure=True)
 
 
 def refused(demo):
@@ -47,3 +54,38 @@ def test_a_shop_whose_clock_is_right_is_asked_once_for_each_thing(demo, shop_sto
         client.get("orders")
 
     assert [row["status"] for row in demo.shop.requests] == [200]
+
+
+@pytest.mark.parametrize("hours", [0, 1, -1])
+@pytest.mark.parametrize("is_date", [True, False], ids=["a date", "seconds"])
+def test_a_shop_that_asks_to_be_left_alone_is_waited_for_by_its_own_clock(hours, is_date):
+    clock = [datetime.now(UTC) + timedelta(hours=hours)]
+    trouble = Trouble(1)
+    trouble.shop = shop = server.small_shop(now=lambda: clock[0])
+    header = trouble.asks_to_wait(20, as_date=is_date)
+    busy = [Response(429, b"{}", [header])]
+    waits = []
+
+    with server.running(shop) as demo:
+        demo.faults.append(lambda request, response: busy.pop() if response.status == 200 and busy else None)
+        with Client(store_with_keys(demo), sleep=waits.append) as client:
+            rows = client.get("products")
+
+    assert rows
+    assert waits == [20]
+
+
+def test_a_run_goes_on_after_the_wait_a_shop_an_hour_ahead_asks_for(shop_store_at):
+    demo, store, _clock = shop_store_at(hours=1)
+    busy = [demo.shop.now() + timedelta(seconds=2)]
+    demo.faults.append(
+        lambda request, response: (
+            Response(429, b"{}", [("Retry-After", format_datetime(busy.pop(), usegmt=True))])
+            if response.status == 200 and request.path.endswith("/orders") and busy
+            else None
+        )
+    )
+
+    result = sync.run(store, client=Client(store, sleep=lambda seconds: None))
+
+    assert result.is_finished and Order.objects.filter(store=store).exists() and not busy
