@@ -68,6 +68,15 @@ def check(store: Store) -> Findings:
         currency, country = _place(client)
         if identity.is_known(store):
             identity.verify(store, client, timezone.now(), thorough=True)
+        elif twin := identity.twin_of(store, client):
+            raise WooCommerceError(
+                _(
+                    "The shop at %(url)s is connected already, as %(store)s at %(known)s: it has the same number and the same newest orders. If it has moved, "
+                    "give that store its new address: manage.py connect_store %(url)s --slug %(slug)s --key … --secret …"
+                )
+                % {"url": store.url, "store": twin.name, "known": twin.url, "slug": twin.slug},
+                permanent=True,
+            )
         return Findings(
             signing=signing,
             name=str(index.get("name") or "").strip() or client.host,
@@ -202,6 +211,9 @@ def keep(store: Store, findings: Findings, changed: Iterable[str] = ()) -> None:
         store.announce_from = findings.date or store.connected_at
     found = ["signing", "wc_version", "currency", "connected_at", "announce_from"]
     store.save(update_fields=None if is_new else [*found, *changed])
+    if "url" in changed:
+        # What was said of the old address holds no longer: the shop was seen at the new one.
+        identity.halt(store, "")
     if is_first:
         recording.record("store.connected", store, store.pk, occurred_at=store.connected_at)
 

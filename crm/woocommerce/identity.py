@@ -60,7 +60,9 @@ def verify(store: Store, client: Client, at: datetime, *, thorough: bool = False
         word = ask(client, thorough=thorough)
         doubt = doubt_of(store, word, client)
     if doubt:
-        halt(store, doubt)
+        # An address that is only being tried stops nothing.
+        if not Store.objects.filter(pk=store.pk).exclude(url=store.url).exists():
+            halt(store, doubt)
         client.halted = doubt
         raise WrongShop(doubt)
     remember(store, word, at)
@@ -102,9 +104,10 @@ def doubt_of(store: Store, word: Word, client: Client) -> str:
     told = {"store": store.name, "url": store.url}
     if word.home and known.home and site(word.home) not in (site(known.home), site(store.url)):
         return _(
-            "%(store)s: at %(url)s a site answers that calls itself %(home)s; so far it was %(known)s. Nothing is read from it. If the shop has moved, give its "
-            "new address in the store's settings. If this is a copy for testing, have the address lead to the shop again."
-        ) % (told | {"home": word.home, "known": known.home})
+            "%(store)s: at %(url)s a site answers that calls itself %(home)s; so far it was %(known)s. Nothing is read from it. If the shop has moved, "
+            "whoever administers this server gives its new address in the store's settings, or with: manage.py connect_store %(home)s --slug %(slug)s --key … "
+            "--secret … If this is a copy for testing, have the address lead to the shop again."
+        ) % (told | {"home": word.home, "known": known.home, "slug": store.slug})
     if word.woo_store_id and known.woo_store_id and word.woo_store_id != known.woo_store_id:
         return _(
             "%(store)s: at %(url)s another WooCommerce shop answers: its number is %(id)s and not %(known)s. Nothing is read from it. Put the address "
@@ -137,6 +140,19 @@ def _doubt_by_orders(store, known, client, told) -> str:
         "%(store)s: the shop at %(url)s %(what)s. It is a copy, another shop, or was put back from an older backup. Nothing is read from it. Have the address "
         "and the keys lead to the right shop; if this is the right one, say so on the store's sync page or with: manage.py sync %(slug)s --accept"
     ) % (told | {"what": what, "slug": store.slug})
+
+
+def twin_of(store: Store, client: Client) -> Store | None:
+    """The other store that mirrors this very shop, at whatever address: the same number, and an order under the same key."""
+    if not (woo_store_id := store_id_of(client)):
+        return None
+    alike = Store.objects.filter(pk__in=ShopIdentity.objects.filter(woo_store_id=woo_store_id).values("store_id"))
+    for other in alike.exclude(pk=store.pk).order_by("pk"):
+        newest = Order.objects.filter(store=other, deleted_at=None).exclude(order_key="").order_by("-woo_id")
+        keys = dict(newest.values_list("woo_id", "order_key")[:ANCHORS])
+        if keys and any(keys[woo_id] == key for woo_id, key in _keys_in_shop(client, list(keys)).items()):
+            return other
+    return None
 
 
 def _keys_in_shop(client: Client, numbers: list[int], **params) -> dict[int, str]:

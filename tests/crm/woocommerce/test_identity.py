@@ -174,6 +174,42 @@ def test_a_shop_that_moved_and_whose_new_address_was_given_is_the_same(demo, imp
     assert ShopIdentity.objects.get().home == demo.url
 
 
+def connect_to(demo, *args):
+    call_command("connect_store", demo.url, "--key", "ck_demo", "--secret", "cs_demo", "--insecure", *args)
+
+
+def test_a_shop_that_moved_is_given_its_new_address_and_stays_one_store(demo, imported):
+    identity.halt(imported, "It has moved.")
+    before = Order.objects.count()
+    with server.running(demo.shop) as new:
+        with pytest.raises(CommandError, match=f"connected already.*--slug {imported.slug} "):
+            connect_to(new, "--no-webhooks")
+        connect_to(new, "--no-webhooks", "--slug", imported.slug)
+        sell(new.shop, 1)
+        [store] = Store.objects.all()
+        sync.run(store)
+
+    assert (store.pk, store.url, store.halted) == (imported.pk, new.url, "")
+    assert Order.objects.filter(store=store).count() == before + 1
+
+
+def test_the_address_of_another_shop_is_refused_and_stops_nothing(demo, imported):
+    with server.running(shop_of_a_year(seed=8)) as other, pytest.raises(CommandError):
+        connect_to(other, "--no-webhooks", "--slug", imported.slug)
+
+    imported.refresh_from_db()
+    assert (imported.url, imported.halted) == (demo.url, "")
+
+
+def test_a_page_of_trouble_leads_to_the_address_and_the_keys(imported, client):
+    identity.halt(imported, "It has moved.")
+    client.force_login(make_staff(imported))
+
+    page = client.get(f"/admin/woocommerce/connection/{imported.pk}/change/").content.decode()
+
+    assert f"/admin/stores/store/{imported.pk}/change/" in page
+
+
 def test_a_shop_without_orders_is_nobody_else(db):
     with server.running(Shop()) as demo:
         store = store_of(demo)

@@ -4,7 +4,7 @@ from django.utils.translation import gettext as _
 
 from crm.stores.addresses import store_at
 from crm.stores.models import Store
-from crm.woocommerce import connect, webhook_care
+from crm.woocommerce import connect, identity, webhook_care
 from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.locks import Busy
 
@@ -16,7 +16,10 @@ class Command(BaseCommand):
         parser.add_argument("url", help="the shop's address, such as https://shop.example")
         parser.add_argument("--key", required=True, help="consumer key (ck_…), made for Read/Write")
         parser.add_argument("--secret", required=True, help="consumer secret (cs_…)")
-        parser.add_argument("--slug", help="short name in addresses; made from the shop's name if left out")
+        parser.add_argument(
+            "--slug",
+            help="short name in addresses; made from the shop's name if left out. With that of a store whose shop has moved, the new address becomes its own",
+        )
         parser.add_argument("--no-webhooks", action="store_true", help="rely on the poll alone")
         parser.add_argument("--insecure", action="store_true", help="allow plain http and private addresses")
 
@@ -27,8 +30,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
 
     def connect(self, url, key, secret, slug, webhooks, insecure):
-        store = Store.objects.filter(url=url).first() or Store(url=url)
-        if store.pk is None and (twin := store_at(url)):
+        store = Store.objects.filter(url=url).first()
+        moved = None if store else Store.objects.filter(slug=slug or "").first()
+        # Of one that was never read, nothing tells whether it is the same shop.
+        moved = moved if moved and identity.is_known(moved) else None
+        store = store or moved or Store(url=url)
+        if (store.pk is None or moved) and (twin := store_at(url, besides=store.pk)):
             raise CommandError(
                 _(
                     "The shop at %(url)s is connected already, as %(store)s (%(slug)s, %(known)s). One shop is one store: connect it with that very address to "
@@ -41,11 +48,15 @@ class Command(BaseCommand):
             if Store.objects.filter(slug=slug).exists():
                 raise CommandError(_("Another store is called %(slug)s.") % {"slug": slug})
             store.slug = slug
+        # Stopped or not: whether this is the shop is looked into now.
+        store.url, store.halted = url, "" if moved else store.halted
         store.consumer_key, store.consumer_secret = key, secret
         store.insecure = insecure or store.insecure
         findings = connect.check(store)
         is_new = store.connected_at is None
-        connect.keep(store, findings, ["slug", "consumer_key", "consumer_secret", "insecure"])
+        connect.keep(
+            store, findings, ["slug", "consumer_key", "consumer_secret", "insecure", *(["url"] if moved else [])]
+        )
         self.stdout.write(
             self.style.SUCCESS(f"{store.name} ({store.slug}): {_('connected') if is_new else _('still connected')}")
         )
