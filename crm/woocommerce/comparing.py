@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -52,7 +53,7 @@ def compare(walk: Walk, resource: str, fields: str | None = "id,date_modified_gm
             if resource == "orders":
                 differing |= _with_other_refunds(walk, rows, differing)
             if resource == "products":
-                differing |= wanted & _in_categories_that_are_gone(walk, rows)
+                differing |= wanted & (_in_categories_that_are_gone(walk, rows) | _with_other_stars(walk, rows))
             unproven = {woo_id for woo_id in wanted - differing if not _is_proof(state, rows[woo_id])}
             for numbers in (differing, unproven):
                 for chunk in walks.chunks(sorted(numbers)):
@@ -147,6 +148,17 @@ def _in_categories_that_are_gone(walk: Walk, rows: dict[int, dict]) -> set[int]:
     return set(held.values_list("woo_id", flat=True))
 
 
+def _with_other_stars(walk: Walk, rows: dict[int, dict]) -> set[int]:
+    """Products whose reviews come to something else: WooCommerce writes that without a date."""
+    listed = {woo_id: mapping.stars(row) for woo_id, row in rows.items() if "rating_count" in row}
+    held = Product.objects.filter(store=walk.store, woo_id__in=list(listed))
+    return {
+        woo_id
+        for woo_id, average, number in held.values_list("woo_id", "average_rating", "rating_count")
+        if (average, number) != (Decimal(listed[woo_id]["average_rating"]), listed[woo_id]["rating_count"])
+    }
+
+
 def _refunds(row: dict) -> set[int] | None:
     """The numbers of an order's refunds; None if one of them is no number, which keeps the order aside."""
     try:
@@ -171,7 +183,7 @@ def reviews(walk: Walk) -> None:
 
 
 def products(walk: Walk) -> None:
-    compare(walk, "products")
+    compare(walk, "products", "id,date_modified_gmt,average_rating,rating_count")
 
 
 def customers(walk: Walk) -> None:

@@ -205,8 +205,7 @@ def product(payload: dict) -> dict:
         "stock_status": clipped(payload.get("stock_status"), 60),
         "stock_quantity": count(payload.get("stock_quantity"), None),
         "reviews_allowed": payload.get("reviews_allowed") is not False,
-        "average_rating": rating(payload.get("average_rating")),
-        "rating_count": count(payload.get("rating_count")),
+        **stars(payload),
         "attributes": objects(payload.get("attributes")),
         "upsell_ids": numbers(payload.get("upsell_ids")),
         "cross_sell_ids": numbers(payload.get("cross_sell_ids")),
@@ -220,6 +219,14 @@ def product(payload: dict) -> dict:
 def numbers(value: Any) -> list[int]:
     found = [count(item, None) for item in value] if isinstance(value, list) else []
     return [item for item in found if item]
+
+
+def stars(payload: dict) -> dict:
+    """What a product's reviews come to."""
+    return {
+        "average_rating": rating(payload.get("average_rating")),
+        "rating_count": count(payload.get("rating_count")),
+    }
 
 
 def rating(value: Any) -> str:

@@ -12,6 +12,7 @@ from crm.orders.models import Category, Coupon, Customer, Order, Product, Produc
 from crm.stores.models import Store
 
 from .facts import coupon_deleted, deleted
+from .reviews import ask_for_stars
 
 MODELS = {
     "categories": Category,
@@ -35,6 +36,9 @@ def mark_deleted(store: Store, resource: str, woo_ids: Iterable[int], at: dateti
     gone = going.update(deleted_at=at)
     if model is Customer:
         erasing.follow_shop(store, [], pks, at)
+    if model is ProductReview:
+        numbers = ProductReview.objects.filter(pk__in=pks).values_list("product_id_in_shop", flat=True)
+        ask_for_stars(store, numbers, at)
     if model is Product:
         Product.objects.filter(store=store, parent__woo_id__in=woo_ids, deleted_at=None).update(deleted_at=at)
     return gone

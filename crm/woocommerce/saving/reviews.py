@@ -5,7 +5,7 @@ from crm.events.recording import Fact, record_many
 from crm.orders.models import ProductReview
 from crm.stores.models import Store
 
-from .. import mapping
+from .. import mapping, rereads
 from .items import Item, make_item
 from .page import Held, Mirror, Saved, counts, save, upsert
 
@@ -46,10 +46,24 @@ def save_reviews(store: Store, payloads: Iterable[dict], at: datetime, *, revive
         written = upsert(
             MIRROR, store, at, items, more={"product_id": "p.id", "customer_id": "writer.id"}, joins=_LINKS
         )
-        _record(store, [item for item in items if item.woo_id in written], held, at)
+        changed = [item for item in items if item.woo_id in written]
+        _record(store, changed, held, at)
+        # The products of history are read in the same import.
+        news = (item for item in changed if item.woo_id in held or _is_news(store, item))
+        ask_for_stars(store, (item.row["product_id_in_shop"] for item in news), at)
         return counts(items, held, written)
 
     return save(MIRROR, store, payloads, at, write, revive)
+
+
+def ask_for_stars(store: Store, products: Iterable[int], at: datetime) -> None:
+    """Have products read again whose reviews are others now: their average rating and its count change without a date."""
+    rereads.ask({(store.pk, "products", number) for number in products if number}, at)
+
+
+def _is_news(store: Store, item: Item) -> bool:
+    created = item.row["date_created_gmt"]
+    return bool(created and datetime.fromisoformat(created) >= store.announce_from)
 
 
 def _record(store: Store, items: list[Item], held: dict[int, Held], at: datetime) -> None:
@@ -66,7 +80,7 @@ def _facts(store, item: Item, held: Held | None, customers: dict, at: datetime) 
     data = {"product_id": row["product_id_in_shop"], "rating": row["rating"], "status": row["status"]}
     customer_id = customers.get(item.woo_id)
     created = datetime.fromisoformat(row["date_created_gmt"]) if row["date_created_gmt"] else None
-    if held is None and created and created >= store.announce_from:
+    if held is None and created and _is_news(store, item):
         yield Fact("product_review.created", str(item.woo_id), customer_id, None, data, created)
     elif held and item.is_trashed and not held.deleted_at:
         yield Fact("product_review.deleted", f"{item.woo_id}:{at.isoformat()}", customer_id, None, data, at)

@@ -305,6 +305,49 @@ def test_comparison_finds_reviews_that_were_decided_on_thrown_away_or_deleted(de
     assert Event.objects.filter(type="product_review.deleted").count() == 2
 
 
+def stars(api_client, store, product):
+    (row,) = api_client(store).get(f"/api/v1/products/?woo_id={product}").json()["results"]
+    return row["average_rating"], row["rating_count"]
+
+
+def test_the_stars_of_a_product_follow_its_reviews(api_client, demo, shop, shop_store):
+    number = next(row["id"] for row in shop.rows["products"].values() if row["type"] == "simple")
+    review = {"product_id": number, "reviewer": "M", "reviewer_email": EMAIL, "review": "So so"}
+
+    def in_shop():
+        shown = demo.payload("product", number)
+        return shown["average_rating"], shown["rating_count"]
+
+    def follows(mode):
+        sync.run(shop_store, mode=mode)
+        drain.drain(Reread)
+        return stars(api_client, shop_store, number) == in_shop()
+
+    before = in_shop()
+    first = shop.add_review(**review, rating=1)
+    assert follows(Mode.CHANGES) and in_shop() != before
+    # What becomes of a review later is found by comparison.
+    shop.set_review_status(first["id"], "hold")
+    assert follows(Mode.COMPARE) and in_shop() == before
+    shop.set_review_status(first["id"], "approved")
+    assert follows(Mode.COMPARE) and in_shop() != before
+    shop.drop("reviews", first["id"])
+    assert follows(Mode.COMPARE) and in_shop() == before
+
+    # One that comes and goes between two syncs leaves its stars behind, where something had the product read meanwhile.
+    Product.objects.filter(woo_id=number).update(average_rating=1, rating_count=77, digest="other")
+    assert follows(Mode.COMPARE)
+
+
+def test_the_reviews_of_history_have_no_product_read_again(demo, shop_store):
+    shop_store.announce_from = timezone.now()
+    shop_store.save()
+
+    sync.run(shop_store)
+
+    assert ProductReview.objects.exists() and not Reread.objects.filter(resource="products").exists()
+
+
 def test_our_own_review_is_in_the_mirror_as_soon_as_the_shop_has_it(demo, shop, shop_store):
     product = Product.objects.filter(parent=None, status="publish").first()
     line = make_line(make_order(shop_store, make_guest(shop_store, email=EMAIL), woo_id=900_001), product)
