@@ -11,7 +11,7 @@ from crm.stores.models import Store
 from crm.woocommerce import push
 from crm.woocommerce.models import Push
 
-from . import units
+from . import coupon_limits, units
 from .models import Redemption, Reward
 
 # Nobody has to ask whether that was a zero: no 0, O, 1, I, L. Ten of them are 49 bits.
@@ -49,15 +49,11 @@ def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int =
     """Owe the shop the coupon; another code is another `attempt`. Raises BadPayload for an address that the shop would not keep."""
     terms = redemption.terms
     kind = terms["kind"]
-    payload = {
+    payload = coupon_limits.for_coupon(terms) | {
         "code": redemption.code,
         "discount_type": "percent" if kind in (Reward.Kind.PERCENT, Reward.Kind.PRODUCT) else "fixed_cart",
         "amount": "100" if kind == Reward.Kind.PRODUCT else terms["amount"] or "0",
-        # One of it, however many lie in the cart.
-        "product_ids": [terms["product"]] if kind == Reward.Kind.PRODUCT else [],
-        "limit_usage_to_x_items": 1 if kind == Reward.Kind.PRODUCT else None,
         "free_shipping": kind == Reward.Kind.SHIPPING,
-        "minimum_amount": terms["minimum_order"],
         "individual_use": terms["individual_use"],
         "usage_limit": 1,
         # A gift is for whoever has the code.
@@ -65,6 +61,9 @@ def owe(redemption: Redemption, customer: Customer, at: datetime, attempt: int =
         "date_expires": redemption.expires_at,
         "description": _description(redemption),
     }
+    if kind == Reward.Kind.PRODUCT:
+        # One of it, however many lie in the cart.
+        payload |= {"product_ids": [terms["product"]], "limit_usage_to_x_items": 1}
     key = cause(redemption) if attempt == 1 else f"{cause(redemption)}:{attempt}"
     return push.queue(redemption.store, "coupon", key, payload, customer=customer, at=at)
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from crm.stores.formats import money, number
 from crm.stores.models import Store
 
+from . import coupon_limits
 from .models import Account, Redemption, Reward, Tier
 
 State = Redemption.State
@@ -110,10 +111,7 @@ def conditions(terms: dict) -> list[str]:
             if terms.get("keeps_rest")
             else _("The code works once: what an order does not use of it is lost.")
         )
-    if terms["minimum_order"]:
-        said.append(
-            _("For orders of at least %(money)s.") % {"money": money(terms["minimum_order"], terms["currency"])}
-        )
+    said += coupon_limits.sentences(terms)
     if terms["individual_use"]:
         said.append(_("Not together with other codes."))
     if terms["valid_days"]:

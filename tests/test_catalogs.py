@@ -55,6 +55,7 @@ MODULES = [
     "loyalty/display.py",
     "loyalty/explaining.py",
     "loyalty/code_groups.py",
+    "loyalty/coupon_limits.py",
     "loyalty/faq.py",
     "loyalty/forms.py",
     "loyalty/freezes.py",

@@ -20,10 +20,11 @@ from crm.stores import formats
 from crm.stores.models import Store
 from crm.stores.staff import ReadOnlyAdmin, Role, StoreFilter, StoreScopedAdmin, has_role
 
-from .. import explaining, rests, rewards, units
+from .. import coupon_limits, explaining, rests, rewards, units
 from ..models import Gift, Redemption, Reward, Tier
 from . import downloads
 from .downloads import Downloads
+from .limits import GoodsAdmin, GoodsForm
 from .rules import of_ones_stores
 
 COLOURS = {
@@ -56,7 +57,7 @@ def _in_each_language() -> dict[str, forms.Field]:
     }
 
 
-class RewardForm(forms.ModelForm):
+class RewardForm(GoodsForm):
     """With a name and a description for each language, which are one column."""
 
     locals().update(_in_each_language())
@@ -78,7 +79,7 @@ class RewardForm(forms.ModelForm):
 
 
 @admin.register(Reward)
-class RewardAdmin(StoreScopedAdmin):
+class RewardAdmin(GoodsAdmin, StoreScopedAdmin):
     form = RewardForm
     list_display = ["name_shown", "points_shown", "stock", "active", "available_from", "available_until", "store"]
     list_select_related = ["store", "product"]
@@ -105,7 +106,11 @@ class RewardAdmin(StoreScopedAdmin):
         (_("If customers choose how much"), {"fields": ["fewest", "most", "step"]}),
         (
             _("The code"),
-            {"fields": ["minimum_order", "individual_use", "valid_days", "returns_expired", "returns_refunded"]},
+            {"fields": ["individual_use", "valid_days", "returns_expired", "returns_refunded"]},
+        ),
+        (
+            _("For which orders and goods"),
+            {"fields": ["minimum_order", "maximum_order", *coupon_limits.PARTS, "excludes_sale"]},
         ),
         (
             _("Who may take it, and when"),

@@ -18,7 +18,7 @@ from crm.rest.idempotency import idempotent
 from crm.rest.views import StoreScopedMixin
 from crm.stores.models import ApiKey
 
-from .. import gifts, redeeming, redemptions, rests, rewards
+from .. import coupon_limits, gifts, redeeming, redemptions, rests, rewards
 from ..models import Account, Gift, Redemption, Reward, Tier
 from .of_customers import ForCustomerSerializer, OfAccountFilter
 from .rules import OfKeysStore
@@ -34,6 +34,15 @@ class ShownName(serializers.CharField):
 class RewardWordsSerializer(serializers.Serializer):
     name = serializers.CharField(max_length=80, required=False, allow_blank=True)
     description = serializers.CharField(max_length=300, required=False, allow_blank=True)
+
+
+class GoodsField(serializers.DictField):
+    """Numbers in the shop by part; kept with their names."""
+
+    child = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), max_length=100)
+
+    def to_representation(self, goods):
+        return coupon_limits.numbers(goods)
 
 
 class RewardSerializer(OfKeysStore):
@@ -52,12 +61,16 @@ class RewardSerializer(OfKeysStore):
         child=RewardWordsSerializer(), required=False, help_text=_("`name` and `description` by language; else those of the reward hold")
     )  # fmt: skip
 
+    goods = GoodsField(
+        required=False, help_text=_("Numbers in the shop of `products` or `categories`, `excluded_products`, `excluded_categories`")
+    )  # fmt: skip
+
     class Meta:
         model = Reward
         validators: list = []
         fields = [
             "id", "kind", "name", "description", "amount", "product", "currency", "points", "fewest", "most", "step", "minimum_order",
-            "individual_use", "valid_days", "stock", "per_customer", "per_year", "tier", "returns_expired", "returns_refunded",
+            "maximum_order", "excludes_sale", "goods", "individual_use", "valid_days", "stock", "per_customer", "per_year", "tier", "returns_expired", "returns_refunded",
             "available_from", "available_until", "active", "position", "translations", "version",
         ]  # fmt: skip
 
@@ -71,6 +84,17 @@ class RewardSerializer(OfKeysStore):
             )
         told = {language: {part: text for part, text in words.items() if text} for language, words in said.items()}
         return {language: words for language, words in told.items() if words}
+
+    def validate_goods(self, said):
+        if unknown := said.keys() - set(coupon_limits.PARTS):
+            raise serializers.ValidationError(_("No such part: %(names)s.") % {"names": ", ".join(sorted(unknown))})
+        store, chosen = self.context["request"].auth.store, {}
+        for part, wanted in said.items():
+            chosen[part] = list(coupon_limits.model_of(part).objects.for_store(store).filter(woo_id__in=wanted))
+            if missing := set(wanted) - {thing.woo_id for thing in chosen[part]}:
+                numbers = ", ".join(map(str, sorted(missing)))
+                raise serializers.ValidationError({part: _("Not this store's: %(numbers)s.") % {"numbers": numbers}})
+        return coupon_limits.described(chosen)
 
     def update(self, reward, values):
         for name, value in values.items():

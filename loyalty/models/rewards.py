@@ -5,7 +5,7 @@ from decimal import Decimal
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 from django.utils.translation import get_language
@@ -15,6 +15,7 @@ from crm.orders.models import Order, Product
 from crm.stores.models import Store
 
 from .ledger import Account, LedgerEntry
+from .limits import Limited
 from .tiers import Tier
 
 
@@ -40,7 +41,7 @@ class RewardQuerySet(models.QuerySet):
         )
 
 
-class Reward(models.Model):
+class Reward(Limited):
     """What points buy. Whoever took one keeps it as it was then (`Redemption.terms`)."""
 
     class Kind(models.TextChoices):
@@ -91,15 +92,6 @@ class Reward(models.Model):
     description = models.CharField(_("description"), max_length=300, blank=True, help_text=_("Customers read it."))
     # `{language: {"name", "description"}}`; what is missing is said in the words above.
     translations = models.JSONField(_("in other languages"), default=dict, blank=True)
-    minimum_order = models.DecimalField(
-        _("smallest order"),
-        max_digits=14,
-        decimal_places=4,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(Decimal("0.0001"))],
-        help_text=_("The code works for orders of at least so much. Empty: for any order."),
-    )
     individual_use = models.BooleanField(
         _("alone only"), default=True, help_text=_("The code can't be used together with other coupons.")
     )
@@ -194,6 +186,24 @@ class Reward(models.Model):
                 name="reward_choice_is_points",
             ),
             models.CheckConstraint(condition=Q(valid_days=None) | Q(valid_days__gt=0), name="reward_code_lasts"),
+            models.CheckConstraint(
+                condition=Q(minimum_order=None) | Q(maximum_order=None) | Q(maximum_order__gte=F("minimum_order")),
+                name="reward_orders_in_bounds",
+                violation_error_message=_("The largest order is smaller than the smallest."),
+            ),
+            models.CheckConstraint(
+                condition=Q(goods={}) | ~Q(kind__in=["product", "store_credit", "donation", "access"]),
+                name="reward_goods_of_a_code",
+                violation_error_message=_("Goods are chosen for money off, percent off, free shipping and gift cards."),
+            ),
+            # Of both the shop would want one each.
+            models.CheckConstraint(
+                condition=~Q(goods__has_keys=["products", "categories"]),
+                name="reward_products_or_categories",
+                violation_error_message=_(
+                    "Choose products or categories, not both: the shop would want one of each in the order."
+                ),
+            ),
         ]
         indexes = [models.Index(fields=["store", "position", "points"], name="reward_shelf")]
 
@@ -256,6 +266,7 @@ class Reward(models.Model):
         return (
             ({"names": names} if names else {})
             | rest
+            | self.limits
             | {
                 "kind": self.kind,
                 "name": self.name,
