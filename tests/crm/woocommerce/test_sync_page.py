@@ -7,7 +7,7 @@ from django_q.models import OrmQ
 
 from crm.orders.models import Order
 from crm.stores.models import Membership, Store
-from crm.woocommerce import identity, sync, webhook_care
+from crm.woocommerce import identity, sync, tasks, webhook_care
 from crm.woocommerce.models import (
     Drift,
     Incident,
@@ -256,3 +256,25 @@ def test_more_than_are_tried_at_once_are_tried_in_turn(owner, store):
     assert "0 objects are mirrored now. 501 objects stay aside. 1 was not tried" in first
     assert "1 object is mirrored now. 500 objects stay aside. 1 was not tried" in second
     assert Order.objects.get(store=store).woo_id == 501
+
+
+def test_a_server_that_can_be_reached_later_says_how_its_shop_gets_webhooks_and_makes_them(
+    client, demo, shop_store, settings
+):
+    client.force_login(make_staff(shop_store))
+    ours = settings.SITE_URL
+    Store.objects.update(insecure=False)
+    settings.SITE_URL = "http://localhost"
+    assert "can't call this server" in text(client, shop_store)
+    settings.SITE_URL = "https://crm.shop.example"
+
+    page = text(client, shop_store)
+    Store.objects.update(insecure=True)
+    settings.SITE_URL = ours
+    press(client, shop_store, "repair")
+    [task] = OrmQ.objects.all()
+    tasks.repair_webhooks(*task.task["args"])
+
+    assert "this server can be reached by now, press “Repair”" in page
+    assert {row["delivery_url"] for row in demo.shop.rows["webhooks"].values()} == {webhook_care.address(shop_store)}
+    assert "press “Repair”" not in text(client, shop_store)
