@@ -6,11 +6,11 @@ object is read again, and what the shop answers then is the truth.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import datetime
 
 import orjson
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -86,24 +86,28 @@ def _admit(row: WebhookDelivery, store: Store, known: ShopIdentity | None) -> No
         )
 
 
-def replay(rows: Iterable[WebhookDelivery], at: datetime) -> int:
-    """Have deliveries applied once more, each as a new one: an older version of an object changes nothing. Returns how many wait now.
+_REPLAY = f"""
+    INSERT INTO {WebhookDelivery._meta.db_table}
+        (store_id, topic, delivery_id, webhook_id, source, body, digest, state, attempts, error, due_at, created_at)
+    SELECT store_id, topic, delivery_id, webhook_id, source, body, digest, 'due', 0, '', %(at)s, %(at)s
+    FROM {WebhookDelivery._meta.db_table} WHERE id = ANY(%(pks)s) ORDER BY id
+    ON CONFLICT DO NOTHING
+"""
 
-    One that waits already is not kept again.
+
+@transaction.atomic
+def replay(rows: QuerySet[WebhookDelivery], at: datetime) -> int:
+    """Have deliveries applied once more, each as a new one: an older version of an object changes nothing. Returns how many wait anew.
+
+    One that waits already is not kept again. The bodies stay in the database: somebody may choose all that came in a month.
     """
-    made = WebhookDelivery.objects.bulk_create(
-        [
-            WebhookDelivery(
-                store_id=row.store_id, topic=row.topic, delivery_id=row.delivery_id, webhook_id=row.webhook_id,
-                source=row.source, body=row.body, digest=row.digest, due_at=at, created_at=at,
-            )
-            for row in rows
-        ],
-        ignore_conflicts=True,
-    )  # fmt: skip
-    if made:
+    pks = list(rows.order_by().values_list("pk", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(_REPLAY, {"at": at, "pks": pks})
+        count = cursor.rowcount
+    if count:
         wake(WebhookDelivery)
-    return len(made)
+    return count
 
 
 def decode(row: WebhookDelivery) -> dict | None:

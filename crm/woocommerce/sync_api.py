@@ -207,7 +207,8 @@ class WebhookDeliveryViewSet(StoreScopedReadOnlyViewSet):
     @idempotent
     def replay(self, request, pk):
         """Have it applied once more. What is older than the mirror changes nothing."""
-        count = deliveries.replay([self.get_object()], timezone.now())
+        rows = self.get_queryset().filter(pk=self.get_object().pk)
+        count = deliveries.replay(rows, timezone.now())
         return Response({"queued": bool(count)}, status.HTTP_202_ACCEPTED)
 
 

@@ -79,6 +79,7 @@ def test_a_delivery_is_found_and_applied_again(api):
     answers = [api.post(f"/api/v1/webhook-deliveries/{delivery.pk}/replay/") for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [202, 202]
+    assert [answer.json()["queued"] for answer in answers] == [True, False]
     drain.drain(WebhookDelivery)
     assert Order.objects.filter(store=api.store).get().woo_id == 7
 

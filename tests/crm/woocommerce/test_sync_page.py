@@ -130,6 +130,26 @@ def test_a_delivery_is_applied_again(owner, store):
     assert Order.objects.get().woo_id == 7
 
 
+def test_all_deliveries_are_applied_again_at_once(owner, store, django_assert_max_num_queries):
+    for number in range(30):
+        make_delivery(store, order(number + 1), state="done", settled_at=NOW, attempts=1)
+    make_delivery(make_store(), order(31), state="done", settled_at=NOW, attempts=1)
+    chosen = {"action": "replay_selected", "select_across": 1, "_selected_action": WebhookDelivery.objects.first().pk}
+    page = "/admin/woocommerce/webhookdelivery/"
+
+    # Not one for each, and no body passes through this process.
+    with django_assert_max_num_queries(20) as queries:
+        owner.post(page, chosen)
+    again = owner.post(page, chosen, follow=True).content.decode()
+
+    assert not any('"body"' in query["sql"] for query in queries)
+    # Those that wait are not kept once more.
+    assert "0 deliveries are applied again." in again
+    assert WebhookDelivery.objects.filter(store=store).count() == 60
+    drain.drain(WebhookDelivery)
+    assert Order.objects.count() == 30
+
+
 def test_a_replay_never_brings_back_an_older_version(owner, store):
     old = make_delivery(store, order(7, status="pending", date_modified_gmt="2026-01-01T00:00:00"))
     drain.drain(WebhookDelivery, NOW)
