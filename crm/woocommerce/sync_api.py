@@ -9,6 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from crm.orders.models import Order
 from crm.rest.idempotency import idempotent
 from crm.rest.keys import HasScope
 from crm.rest.views import StoreScopedReadOnlyViewSet
@@ -33,9 +34,10 @@ class RunSerializer(serializers.ModelSerializer):
         model = SyncRun
         fields = [
             "id", "mode", "outcome", "asked_at", "started_at", "seen_at", "finished_at", "seconds", "requests", "pages",
-            "read", "written", "kept_aside", "healed", "orders", "error",
+            "read", "written", "kept_aside", "healed", "orders", "order_seconds", "orders_per_second", "error",
         ]  # fmt: skip
         extra_kwargs = {
+            "order_seconds": {"help_text": _("Of `seconds`, those spent on orders")},
             "seconds": {"help_text": _("At work, without pauses")},
             "healed": {"help_text": _("Of `written`, what a comparison put right")},
         }
@@ -80,6 +82,18 @@ class IncidentSerializer(serializers.ModelSerializer):
         fields = ["kind", "message", "opened_at", "last_seen_at", "told_at"]
 
 
+class LastDeliverySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = WebhookDelivery
+        fields = ["id", "topic", "created_at"]
+
+
+class NewestOrderSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Order
+        fields = ["id", "woo_id", "number", "date_created_gmt"]
+
+
 class SyncSerializer(serializers.Serializer):
     url = serializers.URLField(source="store.url", help_text=_("The shop's address"))
     timezone = serializers.CharField(source="store.timezone", help_text=_("The days of `drift` are its days"))
@@ -93,7 +107,15 @@ class SyncSerializer(serializers.Serializer):
     webhooks_arrive = serializers.BooleanField(
         source="hears", help_text=_("If not, the shop is asked for what changed every five minutes")
     )
+    can_be_called = serializers.BooleanField(
+        help_text=_(
+            "If not, no webhook can arrive: SITE_URL is no public address, or has a port that WordPress refuses"
+        )
+    )
+    last_delivery = LastDeliverySerializer(allow_null=True, help_text=_("The last word from the shop by itself"))
+    newest_order = NewestOrderSerializer(allow_null=True)
     states = StateSerializer(many=True)
+    last_run = RunSerializer(allow_null=True, help_text=_("The last one that came to its end, be it a poll"))
     running = RunSerializer(allow_null=True)
     waiting = RunSerializer(many=True)
     runs = RunSerializer(many=True, help_text=_("The last ones, without polls that found nothing"))
@@ -160,6 +182,9 @@ class SyncRunViewSet(StoreScopedReadOnlyViewSet):
     queryset = SyncRun.objects.all()
     serializer_class = RunSerializer
     filterset_class = SyncRunFilter
+
+    def _as_json(self, queryset):
+        return super()._as_json(queryset.with_speed())
 
     @extend_schema(request=NewRunSerializer, responses={202: RunSerializer})
     @idempotent

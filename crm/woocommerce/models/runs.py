@@ -12,6 +12,9 @@ from crm.stores.models import Store
 
 from .sync import Resource, SyncState
 
+# To say how fast they were read.
+ENOUGH_ORDERS = 100
+
 
 class SyncRunQuerySet(models.QuerySet):
     def for_store(self, store):
@@ -28,6 +31,12 @@ class SyncRunQuerySet(models.QuerySet):
     def worth_telling(self):
         """Without the polls that found nothing, of which there are hundreds a day."""
         return self.exclude(mode=SyncState.Mode.CHANGES, outcome=SyncRun.Outcome.DONE, written=0, kept_aside=0)
+
+    def with_speed(self):
+        """For rows that are read as values: the property of the same name, as a column."""
+        speed = models.ExpressionWrapper(F("orders") / F("order_seconds"), models.FloatField())
+        is_known = models.When(orders__gte=ENOUGH_ORDERS, order_seconds__gt=0, then=speed)
+        return self.annotate(orders_per_second=models.Case(is_known))
 
 
 class SyncRun(models.Model):
@@ -88,7 +97,8 @@ class SyncRun(models.Model):
     @property
     def orders_per_second(self) -> float | None:
         """None where too few were read to say."""
-        return self.orders / self.order_seconds if self.orders >= 100 and self.order_seconds > 0 else None
+        is_known = self.orders >= ENOUGH_ORDERS and self.order_seconds > 0
+        return self.orders / self.order_seconds if is_known else None
 
 
 class DriftQuerySet(models.QuerySet):

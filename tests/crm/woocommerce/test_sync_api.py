@@ -32,9 +32,29 @@ def test_the_state_of_the_mirror_is_read_in_one_answer(api_client, demo, shop_st
     assert day["in_shop"] == day["in_mirror"] + 1 and Decimal(day["shop_total"]) > Decimal(day["mirror_total"])
     assert {hook["status"] for hook in answer["webhooks"]} == {"active"}
     assert (answer["kept_aside"], answer["incidents"], answer["webhooks_arrive"]) == (0, [], False)
+    assert answer["can_be_called"] == webhook_care.is_reachable(shop_store) and answer["last_delivery"] is None
+    assert answer["newest_order"]["number"] == Order.objects.filter(store=shop_store).latest("date_created_gmt").number
+    assert answer["last_run"] == answer["runs"][0]
+    assert all({"order_seconds", "orders_per_second"} <= run.keys() for run in answer["runs"])
     # A day that differed stays on record when it does no more.
     sync.run(shop_store, mode="compare")
     assert api_client(shop_store).get(URL).json()["order_days"] == [day]
+
+
+def test_what_the_page_says_first_is_in_the_answer_too(api):
+    run = {"store": api.store, "outcome": "done", "started_at": NOW, "seconds": 90}
+    SyncRun.objects.create(**run, mode="full", finished_at=NOW, written=1, orders=500, order_seconds=4)
+    quiet = SyncRun.objects.create(**run, mode="changes", finished_at=NOW, orders=3, order_seconds=1)
+    delivery = make_delivery(api.store, order(7), state="done", settled_at=NOW)
+
+    answer = api.get(URL).json()
+
+    # The speed of orders alone, and nothing where too few were read to say.
+    assert [run["orders_per_second"] for run in answer["runs"]] == [125]
+    assert [run["orders_per_second"] for run in api.get(f"{URL}runs/").json()["results"]] == [None, 125]
+    assert (answer["last_run"]["id"], answer["last_run"]["orders_per_second"]) == (quiet.pk, None)
+    assert (answer["last_delivery"]["id"], answer["last_delivery"]["topic"]) == (delivery.pk, "order.updated")
+    assert answer["can_be_called"] and answer["newest_order"] is None
 
 
 def test_a_store_that_was_never_read_has_no_lag(api):
