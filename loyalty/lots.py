@@ -4,11 +4,22 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from crm.events import recording
-from crm.events.recording import Fact
+from crm.events.models import Handling
 from crm.stores.models import Store
+from crm.work.wake import wake
 
+_TOLD = """
+    WITH moved AS MATERIALIZED ({}), facts AS (
+        SELECT jsonb_agg(jsonb_build_object(
+            'store_id', %s::bigint, 'type', %s::text, 'key', entry_id::text, 'customer_id', customer_id, 'order_id', order_id,
+            'data', jsonb_build_object('points', points, 'balance', balance_after), 'occurred_at', %s::timestamptz)) AS told
+        FROM moved
+    )
+    SELECT count(recorded.event_id) FROM facts LEFT JOIN LATERAL events_record(told, %s, %s::text[], %s::text[]) AS recorded ON true
+"""
 # Of a store's lots in one transaction: what a process that is killed has to do again.
 BATCH = 5000
 
@@ -32,18 +43,16 @@ def expire(store: Store, at: datetime, *, spare: Iterable[int] = ()) -> int:
 
 
 def _batches(store, at, event, statement, parameters) -> Iterator[int]:
+    """Move a batch and tell of each lot, in one statement: by the thousand, facts built here would take as long as the rest."""
+    types, handlers = recording.subscribers([event])
+    facts = [store.pk, event, at, timezone.now(), types, handlers]
     while True:
         with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            rows = cursor.fetchall()
-            recording.record_many(
-                store,
-                [
-                    Fact(event, str(pk), customer_id, order_id, {"points": points, "balance": balance}, at)
-                    for pk, customer_id, order_id, points, balance in rows
-                ],
-            )
-        yield len(rows)
+            cursor.execute(_TOLD.format(statement), [*parameters, *facts])
+            [moved] = cursor.fetchone()
+            if moved and handlers:
+                wake(Handling)
+        yield moved
         # Fewer than asked for: what is left, if anything, another process has just done.
-        if len(rows) < BATCH:
+        if moved < BATCH:
             return
