@@ -54,7 +54,7 @@ def broken_answers(
             shops.Counter(well, latency)
             fine = read_by_child(shops.connected(well, "well"), per_page)
         with server.running(server.year_shop(seed, customers=orders // 10, orders=orders), trouble=trouble) as demo:
-            store = shops.connected(demo, "broken")
+            store = shops.connected(shops.on_its_own(demo), "broken")
             counter = shops.Counter(demo, latency)
             trouble.is_quiet = False
             ill = read_by_child(store, per_page)

@@ -195,7 +195,7 @@ def one_clock(
     assert ZoneInfo(zone)
     shop = server.year_shop(seed, now=clock, customers=5, orders=10, zone=zone)
     with server.running(shop) as demo, shops.no_waiting():
-        store = shops.connected(demo, "clock")
+        store = shops.connected(shops.on_its_own(demo), "clock")
         shops.read(store)
         for number in range(rounds):
             if number == rounds // 2:

@@ -23,6 +23,12 @@ from postpurchase.demo.server import Demo
 COMPARE = SyncState.Mode.COMPARE
 
 
+def on_its_own(demo: Demo) -> Demo:
+    """One of several shops of one seed in one database: its number, which comes from the name, is another than theirs."""
+    demo.shop.name += f" {uuid4().hex[:8]}"
+    return demo
+
+
 def connected(demo: Demo, name: str) -> Store:
     """A store that was connected this moment; nothing of it is read yet."""
     store = Store(slug=f"{slugify(name)}-{uuid4().hex[:8]}", url=demo.url, insecure=True)
