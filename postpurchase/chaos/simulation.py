@@ -33,7 +33,7 @@ from postpurchase.demo.happenings import happen
 from postpurchase.demo.server import Demo
 from postpurchase.demo.webhooks import Deliveries, Delivery, Job
 
-from . import mirror, promises, witness
+from . import mirror, promises, shops, witness
 
 STEPS = 120
 BEGINNING = datetime(2036, 6, 15, 10, 30, tzinfo=UTC)
@@ -306,7 +306,7 @@ def opened(seed: int) -> Iterator[Simulation]:
         demo.close()  # its own thread for webhooks: here they go by hand
         demo.deliveries = None
         mail.outbox = getattr(mail, "outbox", [])
-        yield Simulation(seed, demo, clock)
+        yield Simulation(seed, shops.on_its_own(demo), clock)
 
 
 def run(seed: int, steps: int = STEPS) -> Outcome:
