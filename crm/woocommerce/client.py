@@ -292,8 +292,14 @@ class Client(woocommerce.API):
             # Not by its text, which is in the shop's language.
             if error.status != 401 or error.date is None or abs(error.date - at) < CLOCKS_APART:
                 raise
-            self.origin.ahead = error.date - timezone.now()
-        return send(timezone.now() + self.origin.ahead)
+            before, self.origin.ahead = self.origin.ahead, error.date - timezone.now()
+        try:
+            return send(timezone.now() + self.origin.ahead)
+        except WooCommerceError as error:
+            if error.status == 401:
+                # It was not the time, or a proxy has dated the answer.
+                self.origin.ahead = before
+            raise
 
     def _send(self, method, url, where, data=None, auth=None) -> Answer:
         self.origin.requests += 1

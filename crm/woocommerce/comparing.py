@@ -15,7 +15,7 @@ from .models import Resource, SyncState
 from .paging import Paging
 from .saving import MODELS, SAVERS, forget_refunds
 from .values import MappingError, numbered
-from .walking import Walk
+from .walking import OVERLAP, Walk
 
 # When it was changed, and when it was deleted.
 Known = tuple[datetime | None, datetime | None]
@@ -126,7 +126,7 @@ def _is_proof(state: SyncState, row: dict) -> bool:
     for all that changed before the last of them; what changed since is read here.
     """
     modified = answers.modified_at(row)
-    return modified is None or bool(state.cursor and modified <= state.cursor - walks.OVERLAP)
+    return modified is None or bool(state.cursor and modified <= state.cursor - OVERLAP)
 
 
 def _with_other_refunds(walk: Walk, rows: dict[int, dict], besides: set[int]) -> set[int]:

@@ -31,7 +31,7 @@ from .locks import Busy, alone
 from .models import KeptAside, Resource, SyncState
 from .readers import Readers
 from .saving import SAVERS
-from .walking import NotSure, OutOfTime, Walk, write_down
+from .walking import OVERLAP, NotSure, OutOfTime, Walk, write_down
 
 __all__ = ["STEPS", "Busy", "Mode", "Result", "plan", "retry_kept_aside", "run"]
 
@@ -256,7 +256,7 @@ def _restarting(store: Store, mode: str, at: datetime) -> dict[str, Any]:
         "mode": mode,
         "at": at,
         "is_poll": mode == Mode.CHANGES,
-        "overlap": walks.OVERLAP,
+        "overlap": OVERLAP,
         "customers": Resource.CUSTOMERS,
     }
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import orjson
@@ -21,6 +21,11 @@ A = TypeVar("A")
 
 # How far the clock that stamps the objects may be behind the one that dates the answers (a proxy's, say).
 SKEW = timedelta(hours=2)
+LONGEST_SKEW = timedelta(hours=26)
+# Dates are whole seconds, a cursor excludes its own second, and a long request sees an earlier state than its answer's date.
+OVERLAP = timedelta(minutes=10)
+# What a poll asks for by the time of the last change.
+STAMPED = frozenset({Resource.PRODUCTS, Resource.COUPONS, Resource.ORDERS, Resource.TRASH})
 
 
 class OutOfTime(Exception):
@@ -102,8 +107,7 @@ class Walk:
         # A poll can't tell which customers changed, and reads the new ones alone.
         if until and not (state.resource == Resource.CUSTOMERS and state.mode == SyncState.Mode.CHANGES):
             clock = until
-            # What the shop's own stamps say, if they are behind its clock.
-            until = min(until, max(state.newest_seen or until - SKEW, until - SKEW))
+            until = self._read_until(clock)
             # A cursor beyond the shop's clock was taken before that was set back: until it had caught up, changes would be missed.
             state.cursor = max(state.cursor, until) if state.cursor and state.cursor <= clock else until
         state.finished_at, state.error = timezone.now(), ""
@@ -111,6 +115,20 @@ class Walk:
         if self.has_saved:
             write_down([state])
         self.report(state)
+
+    def _read_until(self, clock: datetime) -> datetime:
+        """How far the walk has read, by the clock that stamps the objects: a proxy's, which dates the answers, may be hours from that one."""
+        state, newest = self.state, self.state.newest_seen
+        if state.resource not in STAMPED:
+            return min(clock, max(newest or clock - SKEW, clock - SKEW))
+        known = state.cursor if state.cursor and state.cursor <= clock else None
+        if newest is None:
+            # Nothing has changed since; where nothing ever did, no stamp tells how far behind they are.
+            return known or clock - (SKEW if state.cursor else LONGEST_SKEW)
+        if known and newest <= known and newest < clock - SKEW:
+            # Read twice, and long ago: not once more with each poll, ten minutes of changes may be thousands. What changes from now on is stamped later.
+            return newest + OVERLAP
+        return min(clock, newest)
 
     def fail(self, error: str, *, close: bool) -> None:
         """Note why the walk stopped. Left open, the next run goes on here; closed, it begins anew and the others are not kept waiting."""

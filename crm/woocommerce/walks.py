@@ -35,8 +35,6 @@ from .saving import (
 from .values import numbered
 from .walking import Walk
 
-# Dates are whole seconds, a cursor excludes its own second, and a long request sees an earlier state than its answer's date.
-OVERLAP = timedelta(minutes=10)
 # So many objects are read one by one in a slice of time even by a slow shop.
 FEW = 10
 

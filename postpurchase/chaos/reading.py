@@ -5,8 +5,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
@@ -174,10 +176,14 @@ def clocks(seed: int, rounds: int) -> list[Figure]:
         ("set back by an hour", now + timedelta(hours=1), "Asia/Kolkata", timedelta(hours=-1)),
         ("set on by an hour", now - timedelta(hours=1), "Asia/Kolkata", timedelta(hours=1)),
     ]
+    # The date of the answers alone, as of a proxy whose clock is wrong.
+    dates = {f"date {hours:+d} h": timedelta(hours=hours) for hours in (5, -5)}
+    cases += [(name, now, "Asia/Kolkata", timedelta()) for name in dates]
     missing, left, told_in_all = [], [], Counter[str]()
     for name, moment, zone, correction in cases:
         # Dice by the name of the case: by its hour, a run would be another one at each hour of the day.
-        for late, after in one_clock(random.Random(repr((seed, name))), seed, moment, zone, correction, rounds):
+        ahead = dates.get(name, timedelta())
+        for late, after in one_clock(random.Random(repr((seed, name))), seed, moment, zone, correction, rounds, ahead):
             missing += [f"{name}: {text}" for text in late]
             left += [f"{name}: {text}" for text in after]
             told_in_all["polls"] += 1
@@ -189,12 +195,20 @@ def clocks(seed: int, rounds: int) -> list[Figure]:
 
 
 def one_clock(
-    dice: random.Random, seed: int, moment: datetime, zone: str, correction: timedelta, rounds: int
+    dice: random.Random,
+    seed: int,
+    moment: datetime,
+    zone: str,
+    correction: timedelta,
+    rounds: int,
+    ahead: timedelta = timedelta(),
 ) -> Iterator[tuple[list[str], list[str]]]:
     clock = Clock(moment)
     assert ZoneInfo(zone)
     shop = server.year_shop(seed, now=clock, customers=5, orders=10, zone=zone)
-    with server.running(shop) as demo, shops.no_waiting():
+    # Where the date is wrong, the shop's own clock is ours: by that it takes what is signed.
+    ours = mock.patch("django.utils.timezone.now", clock) if ahead else nullcontext()
+    with server.running(shop, date_ahead=ahead) as demo, shops.no_waiting(), ours:
         store = shops.connected(shops.on_its_own(demo), "clock")
         shops.read(store)
         for number in range(rounds):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
@@ -51,6 +52,8 @@ class Demo:
     links: dict[str, str] = field(default_factory=dict)  # shown on the control page: name to address
     points: Points | None = None  # the shop's pages show points
     webhook_delay: float = 0.0
+    # How far the clock that dates the answers, a proxy's, is ahead of the shop's own.
+    date_ahead: timedelta = timedelta()
     orders_from: FastOrders | None = None  # a `fast.FastOrders` answers the collection of orders instead of the shop
 
     def __post_init__(self) -> None:
@@ -80,6 +83,9 @@ class Demo:
     def settle(self, timeout: float = 10.0) -> bool:
         """Wait until every webhook is delivered."""
         return self.deliveries is not None and self.deliveries.settle(timeout)
+
+    def date(self) -> datetime:
+        return self.shop.now() + self.date_ahead
 
     def payload(self, resource: str, row_id: int) -> dict:
         """A webhook's body: what the REST API would answer, even when that is an error by now."""
@@ -176,7 +182,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The shop's own clock, which tests may have set: clients measure theirs by it."""
-        return super().date_time_string(self.server.demo.shop.now().timestamp() if timestamp is None else timestamp)
+        return super().date_time_string(self.server.demo.date().timestamp() if timestamp is None else timestamp)
 
     def log_message(self, *_args) -> None:
         """The shop keeps its own log of requests."""

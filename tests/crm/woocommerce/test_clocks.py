@@ -10,7 +10,7 @@ from crm.orders.models import Order
 from crm.stores.models import Store
 from crm.woocommerce import push, sync
 from crm.woocommerce.client import Client
-from crm.woocommerce.models import Push
+from crm.woocommerce.models import Push, SyncState
 from crm.work import drain
 from postpurchase.demo import server
 from postpurchase.demo.faults import Trouble
@@ -89,3 +89,28 @@ def test_a_run_goes_on_after_the_wait_a_shop_an_hour_ahead_asks_for(shop_store_a
     result = sync.run(store, client=Client(store, sleep=lambda seconds: None))
 
     assert result.is_finished and Order.objects.filter(store=store).exists() and not busy
+
+
+@pytest.mark.parametrize("hours", [5, -5, 0])
+def test_polls_see_what_changes_though_the_answers_are_dated_by_another_clock(shop_store_at, monkeypatch, hours):
+    """A proxy's, say: what a poll asks for goes by the stamps, and what was read long ago is not read with each poll."""
+    demo, store, clock = shop_store_at()
+    monkeypatch.setattr("django.utils.timezone.now", lambda: clock[0])
+    demo.date_ahead = timedelta(hours=hours)
+    sync.run(store)
+    order = next(row["id"] for row in demo.shop.rows["orders"].values() if row["status"] == "processing")
+    for status in ("completed", "cancelled", "processing"):
+        for _ in range(3):
+            clock[0] += timedelta(minutes=5)
+            sync.run(store)
+        demo.shop.update_order(order, status=status)
+        clock[0] += timedelta(minutes=5)
+
+        sync.run(store)
+
+        assert Order.objects.get(woo_id=order).status == status
+    clock[0] += timedelta(hours=3)
+    for _ in range(2):
+        sync.run(store)
+
+    assert SyncState.objects.get(resource="orders").read == 0 or hours < 0

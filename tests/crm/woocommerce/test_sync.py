@@ -173,7 +173,7 @@ def test_the_cursor_is_the_shops_clock(shop_store_at):
     demo, store, clock = shop_store_at(hours=-1)
     sync.run(store)
     cursor = SyncState.objects.get(resource="orders").cursor
-    assert abs(cursor - demo.shop.now()) <= timedelta(hours=2, seconds=2)
+    assert cursor <= demo.shop.now()
 
     clock[0] += timedelta(seconds=5)
     order = an_order(demo, status="processing")["id"]
