@@ -9,18 +9,20 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import chain
 
 from django.db import DatabaseError, connection
+from django.db.models import F
 from django.utils import timezone
 
 from crm.stores.models import Store
 from crm.woocommerce import push
-from crm.woocommerce.models import Reread, WebhookDelivery
+from crm.woocommerce.models import Push, Reread, WebhookDelivery
 from crm.work import drain
 from crm.work.models import DueWork
+from crm.work.wake import wake
 from postpurchase.bench.figures import Figure
 from postpurchase.demo import server
 from postpurchase.demo.faults import forged
@@ -177,6 +179,13 @@ class World:
         """Wait until no work is due or held; how long that took, None if it was not enough."""
         return wait_until(lambda: not safely(self.is_busy, True), seconds, 0.5)
 
+    def let_an_hour_pass(self) -> None:
+        """For writes whose answer was lost: so long the shop may still be at work on them, and they wait."""
+        waiting = Push.objects.filter(store=self.store, state=State.DUE)
+        waiting.exclude(sent_at=None).update(sent_at=F("sent_at") - timedelta(hours=1))
+        waiting.update(due_at=timezone.now())
+        wake(Push)
+
     def is_busy(self) -> bool:
         at = timezone.now()
         # What was just changed is read once more a moment later, when nothing is due yet.
@@ -287,6 +296,8 @@ def killed(machine: Machine, seed: int, posts: int, orders: int, kills: int) -> 
         resting = world.rest(240)
         status = machine.reconcile(world.store.slug)
         world.rest(LEASES_END)
+        world.let_an_hour_pass()
+        world.rest(240)
         wrong = world.wrong(answers)
         unknown = world.store.messages.filter(outcome="unknown").count()
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(answers.counts.items()))
@@ -348,6 +359,8 @@ def outages(machine: Machine, seed: int, rounds: int, every: float = 5.0) -> lis
         world.rest(120)
         status = machine.reconcile(world.store.slug)
         world.rest(LEASES_END)
+        world.let_an_hour_pass()
+        world.rest(240)
         wrong = world.wrong(answers)
         odd = {
             code: count
