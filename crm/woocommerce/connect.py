@@ -58,8 +58,8 @@ def clean_url(url: str) -> str:
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path.rstrip('/')}"
 
 
-def check(store: Store) -> Findings:
-    """Look into the shop without leaving a trace there. Raises WooCommerceError with what is wrong and what to do."""
+def check(store: Store, *, has_moved: bool = False) -> Findings:
+    """Look into the shop without leaving a trace there; one that `has_moved` has to prove that it is the same. Raises WooCommerceError with what is wrong and what to do."""
     with Client(store) as client:
         index = _index(client)
     signing, date = _signing(store)
@@ -67,7 +67,7 @@ def check(store: Store) -> Findings:
         may_write(client)
         currency, country = _place(client)
         if identity.is_known(store):
-            identity.verify(store, client, timezone.now(), thorough=True)
+            identity.verify(store, client, timezone.now(), thorough=True, needs_proof=has_moved)
         elif twin := identity.twin_of(store, client):
             raise WooCommerceError(
                 _(

@@ -51,14 +51,14 @@ class Guard:
             self.is_sure = True
 
 
-def verify(store: Store, client: Client, at: datetime, *, thorough: bool = False) -> None:
+def verify(store: Store, client: Client, at: datetime, *, thorough: bool = False, needs_proof: bool = False) -> None:
     """Ask the shop who it is, and halt the store when it is not the one that is remembered; a store that was halted goes on when it is.
 
-    Two small requests, and with `thorough` a third one that costs the shop more. Raises WrongShop, or WooCommerceError where nothing is answered.
+    No doubt is enough, but for an address at which it never was (`needs_proof`). Two small requests, and with `thorough` a third one that costs the shop more. Raises WrongShop, or WooCommerceError where nothing is answered.
     """
     with client.asking_all_the_same():
         word = ask(client, thorough=thorough)
-        doubt = doubt_of(store, word, client)
+        doubt = doubt_of(store, word, client) or (_lack_of_proof(store, word, client) if needs_proof else "")
     if doubt:
         # An address that is only being tried stops nothing.
         if not Store.objects.filter(pk=store.pk).exclude(url=store.url).exists():
@@ -142,15 +142,33 @@ def _doubt_by_orders(store, known, client, told) -> str:
     ) % (told | {"what": what, "slug": store.slug})
 
 
+def _lack_of_proof(store: Store, word: Word, client: Client) -> str:
+    """Why nothing shows that this is the shop that is remembered; empty if its number does, or an order under the same key."""
+    if word.woo_store_id and ShopIdentity.objects.filter(store_id=store.pk, woo_store_id=word.woo_store_id).exists():
+        return ""
+    if _has_order_of(store, client):
+        return ""
+    return _(
+        "Nothing shows that the shop at %(url)s is %(store)s: it has none of the newest orders that came from there, and its number is not known. If it is "
+        "a shop of its own, connect it without --slug. If %(store)s has moved, take keys of an administrator, who may read the shop's number; where that "
+        "was never read, whoever administers this server gives the new address in the store's settings."
+    ) % {"url": store.url, "store": store.name}
+
+
+def _has_order_of(store: Store, client: Client) -> bool:
+    """Whether the shop that is asked has one of the store's newest orders, under the same key."""
+    newest = Order.objects.filter(store=store, deleted_at=None).exclude(order_key="").order_by("-woo_id")
+    keys = dict(newest.values_list("woo_id", "order_key")[:ANCHORS])
+    return bool(keys) and any(keys[woo_id] == key for woo_id, key in _keys_in_shop(client, list(keys)).items())
+
+
 def twin_of(store: Store, client: Client) -> Store | None:
     """The other store that mirrors this very shop, at whatever address: the same number, and an order under the same key."""
     if not (woo_store_id := store_id_of(client)):
         return None
     alike = Store.objects.filter(pk__in=ShopIdentity.objects.filter(woo_store_id=woo_store_id).values("store_id"))
     for other in alike.exclude(pk=store.pk).order_by("pk"):
-        newest = Order.objects.filter(store=other, deleted_at=None).exclude(order_key="").order_by("-woo_id")
-        keys = dict(newest.values_list("woo_id", "order_key")[:ANCHORS])
-        if keys and any(keys[woo_id] == key for woo_id, key in _keys_in_shop(client, list(keys)).items()):
+        if _has_order_of(other, client):
             return other
     return None
 

@@ -201,6 +201,26 @@ def test_the_address_of_another_shop_is_refused_and_stops_nothing(demo, imported
     assert (imported.url, imported.halted) == (demo.url, "")
 
 
+def test_a_store_of_which_little_is_known_becomes_no_other_shop_and_one_order_proves_that_it_is_the_same(db):
+    with server.running(Shop()) as young, server.running(shop_of_a_year()) as other:
+        store = store_of(young)
+        sync.run(store)
+        # Its key may not read the shop's number.
+        ShopIdentity.objects.update(woo_store_id="")
+        with pytest.raises(CommandError, match="Nothing shows that the shop"):
+            connect_to(other, "--no-webhooks", "--slug", store.slug)
+        after_the_other = Store.objects.values_list("url", flat=True).get(), ShopIdentity.objects.get().home
+        make_order(store, woo_id=max(other.shop.rows["orders"]), order_key=newest_key(other.shop))
+        connect_to(other, "--no-webhooks", "--slug", store.slug)
+
+        assert after_the_other == (young.url, young.url)
+        assert Store.objects.get().url == other.url
+
+
+def newest_key(shop):
+    return shop.rows["orders"][max(shop.rows["orders"])]["order_key"]
+
+
 def test_a_page_of_trouble_leads_to_the_address_and_the_keys(imported, client):
     identity.halt(imported, "It has moved.")
     client.force_login(make_staff(imported))

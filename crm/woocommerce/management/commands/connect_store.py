@@ -52,7 +52,7 @@ class Command(BaseCommand):
         store.url, store.halted = url, "" if moved else store.halted
         store.consumer_key, store.consumer_secret = key, secret
         store.insecure = insecure or store.insecure
-        findings = connect.check(store)
+        findings = connect.check(store, has_moved=bool(moved))
         is_new = store.connected_at is None
         connect.keep(
             store, findings, ["slug", "consumer_key", "consumer_secret", "insecure", *(["url"] if moved else [])]
