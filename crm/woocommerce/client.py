@@ -292,14 +292,16 @@ class Client(woocommerce.API):
             # Not by its text, which is in the shop's language.
             if error.status != 401 or error.date is None or abs(error.date - at) < CLOCKS_APART:
                 raise
-            before, self.origin.ahead = self.origin.ahead, error.date - timezone.now()
+            ahead = error.date - timezone.now()
         try:
-            return send(timezone.now() + self.origin.ahead)
+            answer = send(timezone.now() + ahead)
         except WooCommerceError as error:
-            if error.status == 401:
-                # It was not the time, or a proxy has dated the answer.
-                self.origin.ahead = before
+            # Only what the shop says of the question itself shows that it took the time; it may not have been that, or a proxy has dated the answer.
+            if error.status in (400, 404):
+                self.origin.ahead = ahead
             raise
+        self.origin.ahead = ahead
+        return answer
 
     def _send(self, method, url, where, data=None, auth=None) -> Answer:
         self.origin.requests += 1

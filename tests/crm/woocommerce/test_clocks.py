@@ -10,6 +10,7 @@ from crm.orders.models import Order
 from crm.stores.models import Store
 from crm.woocommerce import push, sync
 from crm.woocommerce.client import Client
+from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.models import Push, SyncState
 from crm.work import drain
 from postpurchase.demo import server
@@ -46,6 +47,23 @@ def test_a_shop_hours_off_over_plain_http_is_connected_read_and_written_to(capsy
     assert once_for_the_run == 1
     assert Push.objects.get().state == "done"
     assert [note["note"] for note in shop.rows["notes"].values()].count("Comes on Monday") == 1
+
+
+@pytest.mark.parametrize("status", [503, 429, 403])
+def test_a_time_is_the_shops_only_once_the_shop_has_taken_it(status):
+    """What another reader signs meanwhile, or what follows, must not go by a date that a proxy has written."""
+    answers = [Response(401, b"{}", []), Response(status, b"{}", [])]
+    with server.running(server.small_shop()) as demo:
+        demo.date_ahead = timedelta(hours=3)
+        demo.faults.append(lambda request, response: answers.pop(0) if answers else None)
+        with Client(store_with_keys(demo)) as client:
+            with pytest.raises(WooCommerceError) as caught:
+                client.post("products", {"name": "Tea"})
+            before = client.ahead
+            client.get("products")
+
+        assert (caught.value.status, before, client.ahead) == (status, timedelta(), timedelta())
+        assert [row["status"] for row in demo.shop.requests][-1] == 200
 
 
 @pytest.mark.django_db
