@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from crm.orders.models import Refund
 from crm.stores.models import Store
 from crm.work import drain
 from crm.work.wake import wake
@@ -175,7 +176,11 @@ def _read(row: Reread):
     with Client(row.store) as client:
         try:
             if row.resource == REFUNDS:
-                return [refund for page in client.pages(endpoint) for refund in page.numbered.values()]
+                refunds = [refund for page in client.pages(endpoint) for refund in page.numbered.values()]
+                if not refunds and Refund.objects.filter(store=row.store, order__woo_id=row.woo_id).exists():
+                    # So the list is of an order that is gone, too, and that takes back nothing of what was refunded.
+                    client.get(f"orders/{row.woo_id}", _fields="id")
+                return refunds
             return client.get(endpoint)
         except WooCommerceError as error:
             # Not any 404: that of a shop whose API is switched off says nothing about the object.

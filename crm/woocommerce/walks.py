@@ -186,10 +186,16 @@ def refunds(walk: Walk) -> None:
                 raise
     waiting = Refund.objects.filter(store=walk.store, lines_synced_at=None, order__deleted_at=None)
     numbers = waiting.order_by("order__woo_id").values_list("order__woo_id", flat=True).distinct()
-    for woo_id, rows in walk.each(lambda client, woo_id: all_of(client, f"orders/{woo_id}/refunds"), list(numbers)):
+    for woo_id, rows in walk.each(_refunds_of, list(numbers)):
         if rows is not None:
             with walk.step() as count:
                 count(save_refunds_of(walk.store, woo_id, rows, timezone.now()), len(rows))
+
+
+def _refunds_of(client: Client, woo_id: int) -> list[dict] | None:
+    """All refunds of an order; None if the order is gone, which takes back nothing of what was refunded: the list is empty then as well."""
+    rows = all_of(client, f"orders/{woo_id}/refunds")
+    return rows if rows or one(client, f"orders/{woo_id}") else None
 
 
 def _save_unread(store: Store, rows: list[dict], at: datetime) -> Saved:

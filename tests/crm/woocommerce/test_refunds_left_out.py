@@ -9,13 +9,13 @@ from django.db.models import F
 
 from crm.events.models import Event
 from crm.orders.models import Order, Refund
-from crm.woocommerce import sync
+from crm.woocommerce import rereads, sync
 from crm.woocommerce.models import Drift, OrderDay, SyncState
 from crm.woocommerce.sync import Mode
 from crm.work import drain
 from loyalty.models import Account
 from postpurchase.demo import server
-from tests.factories import make_program
+from tests.factories import NOW, make_program
 
 from .test_webhooks import deliver
 
@@ -140,3 +140,23 @@ def test_refunds_cost_one_more_request_however_many_orders_changed(demo, shop_st
         assert len(polled) == 6
     assert len(compared) <= 3 and set(compared) == {"/wp-json/wc/v3/refunds"}
     assert Refund.objects.count() == len(demo.shop.rows["refunds"])
+
+
+@pytest.mark.parametrize("is_poll", [True, False], ids=["by a poll", "read again"])
+def test_what_was_refunded_stays_when_the_order_is_deleted(demo, shop_store, bought, is_poll):
+    """The list of its refunds is empty then, as if they had all been deleted."""
+    demo.shop.refund(bought.woo_id, amount="50.00")
+    told_by_webhook(demo, shop_store, bought)
+    catch_up(shop_store)
+    held = Refund.objects.filter(order=bought)
+    worth = points()
+    demo.shop.delete(bought.woo_id)
+    if is_poll:
+        held.update(lines_synced_at=None)
+        sync.run(shop_store)
+    else:
+        rereads.ask([(shop_store.pk, rereads.REFUNDS, bought.woo_id)], NOW)
+        drain.drain_all(at=datetime.now(UTC) + timedelta(minutes=1))
+
+    assert held.count() == 1 and points() == worth
+    assert not Event.objects.filter(type="refund.deleted").exists()
