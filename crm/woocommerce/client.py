@@ -395,9 +395,10 @@ def _count(headers, name) -> int | None:
 def _moment(text: str) -> datetime | None:
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
+    # No clock shows such a year, and what is reckoned from it would leave the calendar.
+    return moment.replace(tzinfo=moment.tzinfo or UTC) if 1970 <= moment.year < 9000 else None
 
 
 def _retry_after(headers) -> float | None:

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from crm.orders.models import Order
 from crm.stores.models import Store
 from crm.woocommerce import push, sync
-from crm.woocommerce.client import Client
+from crm.woocommerce.client import Answer, Client, _retry_after
 from crm.woocommerce.errors import WooCommerceError
 from crm.woocommerce.models import Push, SyncState
 from crm.work import drain
@@ -132,3 +132,12 @@ def test_polls_see_what_changes_though_the_answers_are_dated_by_another_clock(sh
         sync.run(store)
 
     assert SyncState.objects.get(resource="orders").read == 0 or hours < 0
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0100 00:00:00 GMT", "Mon, 23 Nov 2026 04:00:00 +99999999999999"],
+)
+def test_a_date_that_no_clock_shows_is_none(date):
+    assert Answer(None, {"Date": date}).date is None
+    assert _retry_after({"Retry-After": date}) is None
