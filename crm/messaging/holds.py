@@ -3,6 +3,7 @@
 Whoever has an open problem gets no marketing and no cheerful news, and their points do not expire.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,14 +106,24 @@ def held(store: Store, at: datetime) -> QuerySet:
 
 
 def recently_held(store: Store, since: datetime, at: datetime) -> dict[int, datetime | None]:
-    """Customers (primary keys) who are held at `at` (None), or whose last hold ended after `since` (when it did)."""
+    """Customers (primary keys) who are held at `at` (None), or whose last hold ended after `since` (when it did).
+
+    A hold is everybody's of its customer's address in the store, as in `held`.
+    """
     holds = Hold.objects.for_store(store).filter(placed_at__lte=at).with_end()
     rows = (
         holds.filter(Q(ended_at=None) | Q(ended_at__gt=since))
-        .values("customer_id")
+        .values("customer_id", "customer__email")
         .annotate(last=Max("ended_at"), endless=Count("pk", filter=Q(ended_at=None) | Q(ended_at__gt=at)))
     )
-    return {row["customer_id"]: None if row["endless"] else row["last"] for row in rows}
+    # By address; of customers without one, each for themselves.
+    ends: dict[str | int, list[datetime | None]] = defaultdict(list)
+    for row in rows:
+        ends[row["customer__email"] or row["customer_id"]].append(None if row["endless"] else row["last"])
+    last = {who: None if None in found else max(filter(None, found)) for who, found in ends.items()}
+    alone = {who: end for who, end in last.items() if isinstance(who, int)}
+    people = Customer.objects.for_store(store).filter(email__in=last.keys() - alone.keys())
+    return alone | {pk: last[email] for pk, email in people.values_list("pk", "email")}
 
 
 def for_staff(store: Store, customer: Customer | None, order: Order | None) -> dict | None:

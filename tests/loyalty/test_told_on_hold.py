@@ -91,7 +91,25 @@ def test_points_wait_also_for_a_hold_of_a_guest_with_the_same_address(store):
     assert [message.customer_id for message in notices("points-expiring")] == [other.pk, other.pk]
     nights(store, expiry.run, "2027-01-21", "2027-01-27")
     assert Account.objects.get(customer=customer).balance == 100
-    assert [message.customer_id for message in notices("points-expiring")][2:] == [customer.pk]
-    nights(store, expiry.run, "2027-01-29")
+    assert [message.customer_id for message in notices("points-expiring")][2:] == [customer.pk, customer.pk]
+    # Two weeks after the hold, as after one's own.
+    nights(store, expiry.run, "2027-02-02")
+    assert Account.objects.get(customer=customer).balance == 100
+    nights(store, expiry.run, "2027-02-04")
 
     assert {account.balance for account in Account.objects.all()} == {0}
+
+
+def test_points_spared_by_a_hold_of_the_same_address_have_two_weeks_though_their_end_was_told_before(store):
+    make_program(store, expiry="lot", expiry_months=12)
+    customer = make_customer(store, email="asha@mail.example")
+    guest = make_guest(store, email="asha@mail.example")
+    ledger.earn(make_account(customer), 100, "order:1", at=at("2026-01-15T12:00"))
+    nights(store, expiry.run, "2026-12-20", "2027-01-08")
+    assert len(notices("points-expiring")) == 2
+
+    hold(guest, "2027-01-10T12:00", "2027-01-20T12:00")
+    nights(store, expiry.run, "2027-01-18", "2027-01-20", "2027-01-26", "2027-02-02")
+    assert Account.objects.get().balance == 100
+    nights(store, expiry.run, "2027-02-04")
+    assert Account.objects.get().balance == 0
