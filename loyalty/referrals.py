@@ -347,7 +347,8 @@ def reopen(referral: Referral, at: datetime) -> Referral:
     referral.state, referral.reason = State.ORDERED if referral.order_id else State.INVITED, ""
     terms = ReferralTerms.objects.filter(program__store=referral.store_id).first()
     if terms is not None:
-        # Nothing was followed meanwhile.
+        # Nothing was followed meanwhile: an order that came to nothing makes room for the next one first.
+        _take_delivery(terms, referral, at)
         for order in _orders_of(referral.store, referral.mailbox).order_by("date_created_gmt", "pk"):
             if referral.state in Referral.UNDER_WAY:
                 _take_order(terms, referral, order)

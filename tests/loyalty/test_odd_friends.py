@@ -10,7 +10,7 @@ from crm.stores.models import ApiKey, Membership
 from loyalty import referrals
 from loyalty.models import Referral, ReferralTerms
 from tests.factories import NOW, make_customer, make_program, make_referral, make_staff
-from tests.loyalty.test_referrals import FRIEND, deliver, friend_orders
+from tests.loyalty.test_referrals import FRIEND, deliver, friend_orders, tell
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -111,6 +111,24 @@ def test_a_refusal_is_undone_and_the_friend_goes_on_from_where_the_order_is(clie
     assert referrals.reward(store, NOW + 20 * DAY) == 0
     client.post(f"{url}approve/", {"reason": "Neighbours"})
     assert referrals.reward(store, NOW + 20 * DAY) == 1
+
+
+def test_undoing_a_refusal_finds_the_next_order_when_the_first_came_to_nothing_meanwhile(store, terms, member):
+    referral = make_referral(member, friend_email=FRIEND)
+    first = friend_orders(store)
+    referral.refresh_from_db()
+    assert referral.order == first
+    referrals.decline(referral, make_staff(store), "A slip of the mouse", NOW + DAY)
+    first.status = "cancelled"
+    first.save()
+    tell("order.cancelled", first, NOW + 2 * DAY)
+    second = friend_orders(store, NOW + 3 * DAY, customer=first.customer)
+    deliver(second, NOW + 4 * DAY)
+
+    referrals.reopen(referral, NOW + 5 * DAY)
+
+    referral.refresh_from_db()
+    assert (referral.state, referral.order, referral.due_at) == ("delivered", second, NOW + 18 * DAY)
 
 
 def test_only_what_staff_declined_is_undone(client, store, terms, member):
