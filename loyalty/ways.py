@@ -107,16 +107,19 @@ def _campaign(campaign, program) -> Way:
 
 def _occasions(program) -> list[Way]:
     return [
-        Way(str(SAID[occasion.kind]), explaining.points(occasion.points), _occasion_limit(occasion))
+        _sign_up(program, occasion)
+        if occasion.kind == Occasion.Kind.SIGN_UP
+        else Way(str(SAID[occasion.kind]), explaining.points(occasion.points), times(occasion.per_month))
         for occasion in occasions.active(program.store)
         if occasion.kind in SAID
     ]
 
 
-def _occasion_limit(occasion) -> str:
-    if occasion.kind == Occasion.Kind.SIGN_UP:
-        return _("once, with your first paid order")
-    return times(occasion.per_month)
+def _sign_up(program, occasion) -> Way:
+    # Where every customer takes part, nobody can join.
+    automatic = program.enrolment == Program.Enrolment.AUTOMATIC
+    what = _("Your first order") if automatic else str(SAID[occasion.kind])
+    return Way(what, explaining.points(occasion.points), _("once, with your first paid order"))
 
 
 def times(per_month: int | None) -> str:

@@ -52,9 +52,18 @@ def test_every_way_to_earn_is_told_with_its_limits(store, program):
         ("Tea", "1 point for each ₹1.00", ""),
         ("Weekend", "points × 3", "Saturday, Sunday; from ₹1,000.00"),
         ("Write a review of what you bought", "50 points", "at most 2 times a month"),
-        ("Join", "100 points", "once, with your first paid order"),
+        ("Your first order", "100 points", "once, with your first paid order"),
     ]
     assert ("For gold", "points × 2", "") in all_of(program, ["gold"])
+
+
+def test_joining_is_a_way_to_earn_only_where_one_can_join(store, program):
+    make_occasion(store, "sign_up", 100)
+    assert "Join" not in dict(row[:2] for row in all_of(program))
+
+    program.enrolment = Program.Enrolment.JOIN
+
+    assert all_of(program)[-1] == ("Join", "100 points", "once, with your first paid order")
 
 
 def test_a_paused_programme_has_no_ways_to_earn(program):
