@@ -104,6 +104,8 @@ def ask(row: BalanceImport, step: str, *, by: User | None = None) -> None:
         if by and step == BalanceImport.Step.POST:
             # Two files of one person at once must not both find room under the limit.
             User._base_manager.select_for_update(no_key=True).get(pk=by.pk)
+            # It may have been tried since it was read.
+            row.refresh_from_db(fields=["stage"])
             if needs_another(row, by, timezone.now()):
                 raise NotYours(_("It gives more than one person may give in a day: another owner has to import it."))
         asked = _idle(row).filter(stage__in=allowed)

@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from crm.work import drain
+from loyalty import importing
 from loyalty.models import Account, BalanceImport, Program
 from tests.factories import make_customer, make_program, make_staff, make_store
 
@@ -80,6 +81,16 @@ def test_up_to_the_limit_of_a_day_one_owner_is_enough(store, owners):
     BalanceImport.objects.update(due_at="2026-01-01T00:00Z")
     press(first, next_page)
     assert given() == 301
+
+
+def test_the_limit_holds_for_a_file_that_was_tried_only_after_it_was_read(store, owners):
+    first, _second = owners
+    upload(first, store, "asha@x.example,301")
+    row = BalanceImport.objects.get()
+    row.stage = BalanceImport.Stage.UPLOADED
+
+    with pytest.raises(importing.NotYours):
+        importing.ask(row, BalanceImport.Step.POST, by=row.created_by)
 
 
 def test_who_lets_a_file_in_has_not_said_what_its_columns_are(store, owners):
