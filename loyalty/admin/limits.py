@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import display
 
 from .. import coupon_limits
 from ..models import EarningRule
@@ -64,6 +65,25 @@ class GoodsForm(forms.ModelForm):
 
 class GoodsAdmin:
     """For the ModelAdmin of that form: what may be chosen is of one's own stores."""
+
+    def get_fieldsets(self, request, obj=None):
+        """In words for those who may not choose: Django shows them fields of the model alone."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        first, *others = coupon_limits.PARTS
+        return [
+            (
+                name,
+                options
+                | {"fields": ["goods_shown" if f == first else f for f in options["fields"] if f not in others]},
+            )
+            for name, options in fieldsets
+        ]
+
+    @display(description=_("In words"))
+    def goods_shown(self, reward):
+        return " ".join(coupon_limits.sentences(reward.terms)) or "–"
 
     def get_form(self, request, obj=None, change=False, **kwargs):
         form = super().get_form(request, obj, change, **kwargs)

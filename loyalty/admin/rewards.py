@@ -86,7 +86,7 @@ class RewardAdmin(GoodsAdmin, StoreScopedAdmin):
     list_filter = [("store", StoreFilter), "active", "kind"]
     ordering = ["store", "position", "points", "pk"]
     autocomplete_fields = ["product"]
-    readonly_fields = ["taken_shown"]
+    readonly_fields = ["taken_shown", "goods_shown"]
     add_roles = {Role.OWNER}
     fieldsets = [
         (

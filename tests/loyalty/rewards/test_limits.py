@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from crm.stores.models import Membership
 from crm.woocommerce.models import Push
 from crm.work import drain
 from loyalty import coupon_limits
@@ -50,6 +51,17 @@ def test_owners_choose_goods_of_their_own_store(client, store):
         assert said in words(client.post(page, form | wrong)), wrong
     assert client.post(page, form).status_code == 302
     assert Reward.objects.get().goods == {}
+
+
+@pytest.mark.parametrize("role", ["viewer", "agent"])
+def test_who_may_not_choose_goods_reads_them(client, store, role):
+    reward = make_reward(store, kind="percent", amount=Decimal(20), goods=goods_of(store))
+    client.force_login(make_staff(store, Membership.Role(role)), backend="django.contrib.auth.backends.ModelBackend")
+
+    page = words(client.get(f"/admin/loyalty/reward/{reward.pk}/change/"))
+
+    assert "Only on: Chai. Not on goods of: Sweets." in page
+    assert "But not these" not in page
 
 
 @pytest.mark.parametrize(
