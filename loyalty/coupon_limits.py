@@ -22,6 +22,8 @@ COUPON = {
     "categories": "product_categories",
     "excluded_categories": "excluded_product_categories",
 }
+# Things of a part that may be chosen: the shop is asked for all of them with each code.
+MOST = 100
 # More than that in a sentence nobody reads.
 MOST_NAMES = 10
 

@@ -55,6 +55,10 @@ class GoodsForm(forms.ModelForm):
         for part, things in chosen.items():
             if any(thing.store_id != (store and store.pk) for thing in things):
                 self.add_error(part, ValidationError(_("Choose from this store's.")))
+            if len(things) > coupon_limits.MOST:
+                self.add_error(
+                    part, ValidationError(_("Choose at most %(most)s."), params={"most": coupon_limits.MOST})
+                )
         self.instance.goods = coupon_limits.described(chosen)
         return values
 

@@ -39,7 +39,9 @@ class RewardWordsSerializer(serializers.Serializer):
 class GoodsField(serializers.DictField):
     """Numbers in the shop by part; kept with their names."""
 
-    child = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), max_length=100)
+    child = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), max_length=coupon_limits.MOST
+    )
 
     def to_representation(self, goods):
         return coupon_limits.numbers(goods)

@@ -53,6 +53,15 @@ def test_owners_choose_goods_of_their_own_store(client, store):
     assert Reward.objects.get().goods == {}
 
 
+def test_more_goods_than_the_shop_is_asked_for_can_not_be_chosen(client, store):
+    client.force_login(make_staff(store), backend="django.contrib.auth.backends.ModelBackend")
+    cups = [make_category(store, name=f"Cups {n}", woo_id=n).pk for n in range(1, 102)]
+    form = {"store": store.pk, "kind": "percent", "amount": 20, "points": 5, "position": 0}
+
+    assert "Choose at most 100." in words(client.post(ADD, form | {"excluded_categories": cups}))
+    assert client.post(ADD, form | {"excluded_categories": cups[1:]}).status_code == 302
+
+
 @pytest.mark.parametrize("role", ["viewer", "agent"])
 def test_who_may_not_choose_goods_reads_them(client, store, role):
     reward = make_reward(store, kind="percent", amount=Decimal(20), goods=goods_of(store))
