@@ -4,9 +4,8 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
-from crm.woocommerce import answers, identity, rereads, walks, webhook_care
+from crm.woocommerce import answers, identity, rereads, sync, webhook_care
 from crm.woocommerce.saving import page
 from crm.woocommerce.walking import Walk
 from postpurchase.chaos import hearing, reading
@@ -20,18 +19,15 @@ def broken(figures):
 
 
 def forget_the_second_of_the_cursor(patch):
-    patch.setattr(walks, "OVERLAP", timedelta(0))
+    patch.setattr(sync, "OVERLAP", timedelta(0))
 
 
 def throw_poison_away(patch):
     patch.setattr(page, "keep_aside", lambda *args, **kwargs: None)
 
 
-def trust_our_own_clock(patch):
-    def dated(walk, page):
-        walk.state.window_until = walk.state.window_until or timezone.now()
-
-    patch.setattr(Walk, "dated", dated)
+def go_by_the_date_of_the_answers(patch):
+    patch.setattr(Walk, "_read_until", lambda walk, clock: clock)
 
 
 def believe_dates_more_than_answers(patch):
@@ -54,7 +50,7 @@ def trust_whoever_answers(patch):
 PLANTED = {
     "S3": (forget_the_second_of_the_cursor, lambda: reading.drift(1, pages=6, latency=0.0), "S3: missing or stale"),
     "S5": (throw_poison_away, lambda: reading.poison(1, 100, 10), "S5: poison that is neither"),
-    "S6": (trust_our_own_clock, lambda: reading.clocks(1, 2), "S6: missing"),
+    "S6": (go_by_the_date_of_the_answers, lambda: reading.clocks(1, 2), "S6: missing"),
     "S6, dates": (believe_dates_more_than_answers, lambda: reading.clocks(1, 4), "S6: wrong after a comparison"),
     "S7": (never_ask_the_shop, lambda: hearing.permutations(1, 40), "S7: orders whose state"),
     "S8": (overlook_what_is_off, lambda: hearing.switched_off(1), "S8: webhooks that are on again"),
