@@ -180,7 +180,7 @@ def test_another_shop_at_the_address(page, demo, shop_store):
     tasks.sync_store(shop_store.pk, "full")
     always(json_response({"home": "https://staging.shop.example"}))(demo)
 
-    told(page, shop_store, "calls itself https://staging.shop.example", "give its new address", mode="compare")
+    told(page, shop_store, "calls itself https://staging.shop.example", "--slug", mode="compare")
 
 
 def test_objects_too_big_to_be_read_together_are_read_apart_and_one_that_is_too_big_alone_is_told(
