@@ -74,7 +74,7 @@ def points(store: Store, demo: Demo, since: datetime) -> Iterator[str]:
     yield from proof.differences(store)
     held = {order.woo_id: order for order in Order.objects.filter(store=store)}
     for entry in earning.settle(store, [order.pk for order in held.values()]):
-        yield f"order {entry.order_id}: settling once more posts {entry.points} points"
+        yield f"order {entry.order_id}: settling once more posts {entry.points} points, {entry.pending} pending"
     sums = dict(
         LedgerEntry.objects.filter(store=store, order__isnull=False)
         .order_by()

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import Q
 
 from crm.events.models import Event
 from crm.events.recording import Fact, record_again, record_many
@@ -152,12 +153,18 @@ def _record(store, rows, order_ids, new, learned, at):
     rows = [(row, when_of(row["date_created_gmt"])) for row in rows if row["woo_id"] in order_ids]
     news = [(row, when) for row, when in rows if row["woo_id"] in new and when and when >= store.announce_from]
     record_many(store, [fact("order.refunded", row, when) for row, when in news])
-    told = set(
-        Event.objects.for_store(store)
-        .filter(type="order.refunded", key__in=[str(row["woo_id"]) for row, _when in rows])
-        .values_list("key", flat=True)
+    told_of = Event.objects.for_store(store).filter(
+        Q(type="order.refunded", key__in=[str(row["woo_id"]) for row, _when in rows])
+        | Q(type="order.paid", key__in=[str(order.woo_id) for order in orders.values()])
     )
-    itemised = [fact("refund.itemised", row, when) for row, when in rows if str(row["woo_id"]) in told]
+    heard = set(told_of.values_list("type", "key"))
+
+    def is_followed(row):
+        # Also a refund that is history itself, where its order was told of since: points were reckoned with its amount alone.
+        paid = ("order.paid", str(orders[order_ids[row["woo_id"]]].woo_id))
+        return ("order.refunded", str(row["woo_id"])) in heard or (row["woo_id"] in learned and paid in heard)
+
+    itemised = [fact("refund.itemised", row, when) for row, when in rows if is_followed(row)]
     changed = {str(woo_id) for woo_id in learned}
     record_many(store, [fact for fact in itemised if fact.key not in changed])
     record_again(store, [fact for fact in itemised if fact.key in changed])
