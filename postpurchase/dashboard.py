@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate, TruncWeek
 from django.urls import reverse
 from django.utils import timezone
@@ -117,46 +117,32 @@ def desk_figures(store: Store, at: datetime) -> list[Figure]:
 
 
 def push_figures(store: Store) -> list[Figure]:
-    """What the shop refused or could not be told; nothing where there is none."""
-    refused = Push.objects.for_store(store).parked().count()
-    if not refused:
-        return []
-    return [
-        Figure(
-            _("Not written into the shop"),
-            formats.number(refused),
-            _("Refused or given up: try again or withdraw"),
-            f"{reverse('admin:woocommerce_push_changelist')}?state__exact=parked&store__id__exact={store.pk}",
-            alarm=True,
-        )
-    ]
+    """What the shop refused or could not be told."""
+    note = _("Refused or given up: try again or withdraw")
+    refused = Push.objects.for_store(store).parked()
+    return waiting(
+        store, _("Not written into the shop"), refused, note, "woocommerce_push", "state__exact=parked", alarm=True
+    )
 
 
 def decision_figures(store: Store) -> list[Figure]:
-    """What customers wait for until an owner says yes or no; nothing where there is none."""
+    """What customers wait for until an owner says yes or no."""
     asked = Adjustment.objects.for_store(store).filter(state=Adjustment.State.WAITING)
+    needs = _("Points or store credit that wait for an owner")
     odd = Referral.objects.for_store(store).undecided()
     looks = _("Something looks odd: nobody is rewarded before you have looked")
-    found = [
-        (
-            _("Adjustments to decide on"),
-            asked,
-            _("Points or store credit that wait for an owner"),
-            "adjustment",
-            "state__exact=waiting",
-        ),
-        (_("Invited friends to decide on"), odd, looks, "referral", "decide=yes"),
-    ]
     return [
-        Figure(
-            label,
-            formats.number(count),
-            note,
-            f"{reverse(f'admin:loyalty_{name}_changelist')}?{wanted}&store__id__exact={store.pk}",
-        )
-        for label, rows, note, name, wanted in found
-        if (count := rows.count())
+        *waiting(store, _("Adjustments to decide on"), asked, needs, "loyalty_adjustment", "state__exact=waiting"),
+        *waiting(store, _("Invited friends to decide on"), odd, looks, "loyalty_referral", "decide=yes"),
     ]
+
+
+def waiting(store: Store, label, rows: QuerySet, note, page: str, wanted: str, *, alarm: bool = False) -> list[Figure]:
+    """How many rows wait for somebody, with the list of just these; nothing where there is none."""
+    if not (count := rows.count()):
+        return []
+    link = f"{reverse(f'admin:{page}_changelist')}?{wanted}&store__id__exact={store.pk}"
+    return [Figure(label, formats.number(count), note, link, alarm=alarm)]
 
 
 def loyalty_figures(store: Store) -> list[Figure]:

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import uuid
 import zoneinfo
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, BaseUserManager
@@ -155,6 +156,10 @@ class Store(models.Model):
     @property
     def zone(self):
         return zoneinfo.ZoneInfo(self.timezone)
+
+    def announces(self, when: datetime | None) -> bool:
+        """Whether what happened then is news; what has no date is taken for history."""
+        return when is not None and when >= self.announce_from
 
     def language_for(self, *wishes: str) -> str:
         """The first wished language that the store offers (`hi_IN` counts as `hi`), else the store's own."""

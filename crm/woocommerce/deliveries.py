@@ -21,7 +21,7 @@ from crm.work.wake import wake
 
 from . import answers, identity, rereads, saving
 from .client import Client, endpoint_of
-from .errors import WooCommerceError
+from .errors import WooCommerceError, is_gone
 from .models import Reread, ShopIdentity, WebhookDelivery
 from .rereads import NOTES, REFUNDS
 from .values import whole
@@ -130,11 +130,6 @@ def decode(row: WebhookDelivery) -> dict | None:
     # Among them what WooCommerce says when the webhook's owner may no longer read such objects.
     start = body[:200].decode("utf-8", "replace")
     raise BadDelivery(_("The body of %(topic)s is no object: %(start)s") % {"topic": row.topic, "start": start})
-
-
-def is_gone(code) -> bool:
-    """Whether WooCommerce's error code means that there is no object of this number."""
-    return str(code).endswith("invalid_id")
 
 
 def read_again(rows: list[Reread], at: datetime) -> None:

@@ -219,6 +219,11 @@ def unreachable(where: str, host: str, error: Exception) -> WooCommerceError:
     return failure
 
 
+def is_gone(code) -> bool:
+    """Whether WooCommerce's error code means that there is no object of this number; the second is what it says of a category."""
+    return str(code).endswith(("invalid_id", "rest_term_invalid"))
+
+
 def _root(error):
     """The cause at the bottom of requests' and urllib3's wrappings; never their texts, which hold the signed address."""
     seen = set()

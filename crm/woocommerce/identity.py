@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -117,8 +118,7 @@ def doubt_of(store: Store, word: Word, client: Client) -> str:
 
 
 def _doubt_by_orders(store, known, client, told) -> str:
-    newest = Order.objects.filter(store=store, deleted_at=None).exclude(order_key="").order_by("-woo_id")
-    rows = newest.values_list("woo_id", "order_key", "synced_at")[:ANCHORS]
+    rows = _newest_orders(store).values_list("woo_id", "order_key", "synced_at")[:ANCHORS]
     keys = {woo_id: key for woo_id, key, synced_at in rows if synced_at and synced_at >= known.learned_at}
     if not keys:
         return ""
@@ -157,8 +157,7 @@ def _lack_of_proof(store: Store, word: Word, client: Client) -> str:
 
 def _has_order_of(store: Store, client: Client) -> bool:
     """Whether the shop that is asked has one of the store's newest orders, under the same key."""
-    newest = Order.objects.filter(store=store, deleted_at=None).exclude(order_key="").order_by("-woo_id")
-    keys = dict(newest.values_list("woo_id", "order_key")[:ANCHORS])
+    keys = dict(_newest_orders(store).values_list("woo_id", "order_key")[:ANCHORS])
     return bool(keys) and any(keys[woo_id] == key for woo_id, key in _keys_in_shop(client, list(keys)).items())
 
 
@@ -171,6 +170,11 @@ def twin_of(store: Store, client: Client) -> Store | None:
         if _has_order_of(other, client):
             return other
     return None
+
+
+def _newest_orders(store: Store) -> QuerySet[Order]:
+    """Those that can be known again in the shop."""
+    return Order.objects.filter(store=store, deleted_at=None).exclude(order_key="").order_by("-woo_id")
 
 
 def _keys_in_shop(client: Client, numbers: list[int], **params) -> dict[int, str]:

@@ -13,7 +13,7 @@ from crm.work.batches import batched
 
 from . import answers, drift
 from .client import PER_PAGE, Client, endpoint_of
-from .errors import WooCommerceError
+from .errors import WooCommerceError, is_gone
 from .models import SyncState
 from .paging import Paging
 from .saving import (
@@ -289,8 +289,7 @@ def one(client: Client, endpoint: str) -> dict | None:
     try:
         return client.get(endpoint)
     except WooCommerceError as error:
-        # The second is what WooCommerce says of a category.
-        if error.status == 404 and error.code.endswith(("invalid_id", "rest_term_invalid")):
+        if error.status == 404 and is_gone(error.code):
             return None
         raise
 

@@ -32,9 +32,9 @@ def tier_amount(measure: str, value: str | Decimal, currency: str) -> str:
 @register.simple_tag
 def tier_goal(measure: str, value: str | Decimal, currency: str) -> str:
     """The same with its unit, where no sentence around it says that: `160 points`, `3 orders`."""
-    count = int(value)
     if measure == "spend":
-        return formats.money(value, currency)
+        return tier_amount(measure, value, currency)
+    count = int(value)
     if measure == "points":
         return explaining.points(count)
     return ngettext("%(n)s order", "%(n)s orders", count) % {"n": formats.number(count)}

@@ -7,8 +7,7 @@ from django.utils.translation import gettext_lazy
 from rest_framework import serializers
 
 from ..client import Client
-from ..deliveries import is_gone
-from ..errors import WooCommerceError
+from ..errors import WooCommerceError, is_gone
 from ..models import Push
 from ..push import Kind, Needless, Refused, mark, register
 from ..values import moment, when_of

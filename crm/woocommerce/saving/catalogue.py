@@ -12,7 +12,7 @@ from crm.stores.models import Store
 from .. import mapping
 from .facts import coupon_deleted
 from .items import Item, make_item
-from .page import Mirror, Saved, counts, save, upsert
+from .page import Mirror, Saved, counts, leaves, save, upsert
 
 _DATED = {
     "woo_id": "bigint",
@@ -98,12 +98,9 @@ def save_categories(store: Store, payloads: Iterable[dict], at: datetime, *, rev
 def save_coupons(store: Store, payloads: Iterable[dict], at: datetime, *, revive: bool = False) -> Saved:
     def write(items, held):
         written = upsert(COUPONS, store, at, items)
-        going = [
-            i
-            for i in items
-            if i.woo_id in written and i.is_trashed and i.woo_id in held and not held[i.woo_id].deleted_at
-        ]
-        record_many(store, [coupon_deleted(i.woo_id, i.row["code"], i.row["usage_count"], at) for i in going])
+        going = [item for item in items if item.woo_id in written and leaves(item, held.get(item.woo_id))]
+        facts = [coupon_deleted(item.woo_id, item.row["code"], item.row["usage_count"], at) for item in going]
+        record_many(store, facts)
         return counts(items, held, written)
 
     return save(COUPONS, store, payloads, at, write, revive)

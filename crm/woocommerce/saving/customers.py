@@ -5,6 +5,7 @@ from crm.events.recording import Fact, record_many
 from crm.stores.models import Store
 
 from .. import mapping
+from ..values import when_of
 from .items import Item, make_item
 from .page import Mirror, Saved, counts, save, upsert
 
@@ -42,12 +43,10 @@ def save_customers(store: Store, payloads: Iterable[dict], at: datetime, *, revi
 
     def _facts(items: list[Item], held, written):
         for item in items:
-            created = item.row["date_created_gmt"]
+            created = when_of(item.row["date_created_gmt"])
             is_known = item.woo_id in held and held[item.woo_id].extra[0] is not None
-            if item.woo_id not in written or is_known or not created:
-                continue
-            if (when := datetime.fromisoformat(created)) >= store.announce_from:
+            if item.woo_id in written and not is_known and store.announces(created):
                 pk = written[item.woo_id]
-                yield Fact("customer.created", str(pk), customer_id=pk, occurred_at=when)
+                yield Fact("customer.created", str(pk), customer_id=pk, occurred_at=created)
 
     return save(MIRROR, store, payloads, at, write, revive)

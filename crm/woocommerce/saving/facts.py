@@ -16,7 +16,7 @@ from crm.stores.models import Store
 from .. import mapping
 from ..values import when_of
 from .items import Item
-from .page import Held
+from .page import Held, leaves
 
 RECURRING = ("order.updated", "refund.deleted")
 
@@ -48,7 +48,7 @@ def record_facts(
     facts = [
         Fact("customer.created", str(pk), customer_id=pk, occurred_at=created)
         for pk, created in new_guests
-        if created and created >= store.announce_from
+        if store.announces(created)
     ]
     refunds_of: dict[int, list[tuple[str, int, Decimal]]] = {}
     for type, refunds in (("order.refunded", new_refunds), ("refund.deleted", lost_refunds)):
@@ -92,7 +92,7 @@ def _facts(
 ) -> Iterator[Fact]:
     row = item.row
     created, paid, completed = (when_of(row[f"date_{name}_gmt"]) for name in ("created", "paid", "completed"))
-    if held is None and not any(when and when >= store.announce_from for when in (created, paid, completed)):
+    if held is None and not any(map(store.announces, (created, paid, completed))):
         # All of it is history, as most of an import.
         return
     was = Before(*held.extra) if held else Before()
@@ -101,20 +101,17 @@ def _facts(
 
     def happened(type, own_date, key=None, data=None, silent=False):
         """The fact, unless it is history."""
-        if silent or ((held is None or comes_back) and not _is_news(own_date or created)):
+        if silent or ((held is None or comes_back) and not store.announces(own_date or created)):
             return
         data = data or {name: row[name] for name in ("number", "total", "currency", "status")}
         when = own_date or (item.modified if held else created)
         yield Fact(type, key or str(item.woo_id), order_id=pk, data=data, occurred_at=when)
 
-    def _is_news(when):
-        return bool(when and when >= store.announce_from)
-
     # Also of one that was first heard of in the trash; what was told already is not told again.
     if not item.is_trashed and (not held or comes_back):
         yield from happened("order.created", created)
     # Set back to unpaid and to paid again: it was paid before the shop was connected and stays history.
-    was_history = bool(was.date_paid_gmt and not _is_news(was.date_paid_gmt))
+    was_history = bool(was.date_paid_gmt and not store.announces(was.date_paid_gmt))
     if row["is_paid"] and not was.is_paid:
         yield from happened("order.paid", paid, silent=was_history)
     if row["is_paid"]:
@@ -133,7 +130,7 @@ def _facts(
         yield from happened(type, item.modified if comes_back else None, key=str(woo_id), data=data)
     about = {name: row[name] for name in ("number", "total", "currency")}
     when = item.modified or at
-    if held and item.is_trashed and not was_deleted:
+    if leaves(item, held):
         yield deleted(item.woo_id, pk, None, about | {"status": was.status}, when, at, how="trashed")
     elif comes_back:
         data = about | {"status": row["status"]}

@@ -43,5 +43,5 @@ def _facts(store: Store, order: Order, new: Iterable[OrderNote]) -> list[Fact]:
     return [
         Fact("order.noted", str(note.woo_id), order.customer_id, order.pk, {"customer_note": note.customer_note}, when)
         for note, when in dated
-        if when >= store.announce_from
+        if store.announces(when)
     ]

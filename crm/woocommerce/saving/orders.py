@@ -9,6 +9,7 @@ from crm.orders.models import LineItem, Refund
 from crm.stores.models import Store
 
 from .. import mapping, rereads
+from ..values import when_of
 from .buyers import add_buyers, keep_customers
 from .deleting import add_up_refunds
 from .facts import Before, record_facts
@@ -210,8 +211,12 @@ def _is_silent(store: Store, item: Item, held: dict[int, Held]) -> bool:
     was = held.get(item.woo_id)
     if was:
         return Before(*was.extra).status != "refunded"
-    changed = item.row["date_modified_gmt"] or item.row["date_created_gmt"]
-    return bool(changed and datetime.fromisoformat(changed) >= store.announce_from)
+    return _is_news(store, item)
+
+
+def _is_news(store: Store, item: Item) -> bool:
+    """Whether it was changed since the shop was connected, or made."""
+    return store.announces(when_of(item.row["date_modified_gmt"] or item.row["date_created_gmt"]))
 
 
 def _follow_erasures(store: Store, items: list[Item], held: dict[int, Held], written: dict[int, int], at) -> None:
@@ -231,9 +236,8 @@ def _hints(store: Store, items: list[Item], held: dict[int, Held]) -> Iterator[t
     """What a change of orders lets one suspect elsewhere: their notes, and accounts that were deleted."""
     for item in items:
         before = held.get(item.woo_id)
-        changed = item.row["date_modified_gmt"] or item.row["date_created_gmt"]
         # Of history, notes are read when it changes: one request an order is too much for all of it.
-        if before or (changed and datetime.fromisoformat(changed) >= store.announce_from):
+        if before or _is_news(store, item):
             yield store.pk, rereads.NOTES, item.woo_id
         if before and not item.row["customer_woo_id"] and (account := Before(*before.extra).customer_woo_id):
             yield store.pk, "customers", account

@@ -55,6 +55,11 @@ class Held:
     extra: tuple
 
 
+def leaves(item: Item, held: Held | None) -> bool:
+    """Whether what was held as existing is in the shop's trash now."""
+    return bool(held and item.is_trashed and not held.deleted_at)
+
+
 @dataclass
 class Mirror:
     """A table of mirrored objects: how an object is mapped and what its columns are called in PostgreSQL."""

@@ -151,7 +151,7 @@ def _record(store, rows, order_ids, new, learned, at):
         return Fact(type, str(row["woo_id"]), order.customer_id, order.pk, data, when)
 
     rows = [(row, when_of(row["date_created_gmt"])) for row in rows if row["woo_id"] in order_ids]
-    news = [(row, when) for row, when in rows if row["woo_id"] in new and when and when >= store.announce_from]
+    news = [(row, when) for row, when in rows if row["woo_id"] in new and store.announces(when)]
     record_many(store, [fact("order.refunded", row, when) for row, when in news])
     told_of = Event.objects.for_store(store).filter(
         Q(type="order.refunded", key__in=[str(row["woo_id"]) for row, _when in rows])

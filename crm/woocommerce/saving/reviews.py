@@ -6,8 +6,9 @@ from crm.orders.models import ProductReview
 from crm.stores.models import Store
 
 from .. import mapping, rereads
+from ..values import when_of
 from .items import Item, make_item
-from .page import Held, Mirror, Saved, counts, save, upsert
+from .page import Held, Mirror, Saved, counts, leaves, save, upsert
 
 MIRROR = Mirror(
     resource="reviews",
@@ -49,7 +50,7 @@ def save_reviews(store: Store, payloads: Iterable[dict], at: datetime, *, revive
         changed = [item for item in items if item.woo_id in written]
         _record(store, changed, held, at)
         # The products of history are read in the same import.
-        news = (item for item in changed if item.woo_id in held or _is_news(store, item))
+        news = (item for item in changed if item.woo_id in held or store.announces(_created(item)))
         ask_for_stars(store, (item.row["product_id_in_shop"] for item in news), at)
         return counts(items, held, written)
 
@@ -61,9 +62,8 @@ def ask_for_stars(store: Store, products: Iterable[int], at: datetime) -> None:
     rereads.ask({(store.pk, "products", number) for number in products if number}, at)
 
 
-def _is_news(store: Store, item: Item) -> bool:
-    created = item.row["date_created_gmt"]
-    return bool(created and datetime.fromisoformat(created) >= store.announce_from)
+def _created(item: Item) -> datetime | None:
+    return when_of(item.row["date_created_gmt"])
 
 
 def _record(store: Store, items: list[Item], held: dict[int, Held], at: datetime) -> None:
@@ -79,8 +79,8 @@ def _facts(store, item: Item, held: Held | None, customers: dict, at: datetime) 
     row = item.row
     data = {"product_id": row["product_id_in_shop"], "rating": row["rating"], "status": row["status"]}
     customer_id = customers.get(item.woo_id)
-    created = datetime.fromisoformat(row["date_created_gmt"]) if row["date_created_gmt"] else None
-    if held is None and created and _is_news(store, item):
+    created = _created(item)
+    if held is None and store.announces(created):
         yield Fact("product_review.created", str(item.woo_id), customer_id, None, data, created)
-    elif held and item.is_trashed and not held.deleted_at:
+    elif leaves(item, held):
         yield Fact("product_review.deleted", f"{item.woo_id}:{at.isoformat()}", customer_id, None, data, at)
